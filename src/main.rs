@@ -1,0 +1,3 @@
+//! The `cmat` program: arguments in, exit code out.
+
+fn main() {}

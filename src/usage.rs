@@ -1,0 +1,254 @@
+//! Usage: what one API request reported, how its copies merge, and its token counts as they are billed.
+//!
+//! A transcript repeats each request: a line for each content block, and again in resumed, forked and subagent
+//! files. [`RequestFacts::merge`] is the one rule that makes a request of its copies. It is commutative,
+//! associative and idempotent, so neither order nor repetition of lines changes a figure.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::id::MessageId;
+use crate::id::ModelId;
+use crate::id::RequestId;
+use crate::id::SessionId;
+
+/// What makes two lines copies of the same request.
+///
+/// Almost always the API's `message.id`. A line without one is known by its `uuid`, else by the hash of its
+/// bytes; such lines never merge with a request that has an id, because the kind is part of the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestKey {
+    /// `message.id` of the API.
+    Message(MessageId),
+    /// `uuid` of a line without `message.id`.
+    Line(MessageId),
+    /// SHA-256 of a line that has neither, in hexadecimal.
+    Hash(MessageId),
+}
+
+/// Token counts as the API's `usage` states them, copies merged by the maximum of each.
+///
+/// `cache_write` is the total of both kinds; a line may state the total and no split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
+pub struct RawTokens {
+    /// `input_tokens`: prompt tokens outside the cache.
+    pub input: u64,
+    /// `output_tokens`, thinking included.
+    pub output: u64,
+    /// `cache_read_input_tokens`.
+    pub cache_read: u64,
+    /// `cache_creation_input_tokens`: both kinds of cache write.
+    pub cache_write: u64,
+    /// `cache_creation.ephemeral_5m_input_tokens`.
+    pub cache_write_5m: u64,
+    /// `cache_creation.ephemeral_1h_input_tokens`.
+    pub cache_write_1h: u64,
+}
+
+impl RawTokens {
+    /// Takes the maximum of each field.
+    pub fn merge(&mut self, other: &Self) {
+        self.input = self.input.max(other.input);
+        self.output = self.output.max(other.output);
+        self.cache_read = self.cache_read.max(other.cache_read);
+        self.cache_write = self.cache_write.max(other.cache_write);
+        self.cache_write_5m = self.cache_write_5m.max(other.cache_write_5m);
+        self.cache_write_1h = self.cache_write_1h.max(other.cache_write_1h);
+    }
+
+    /// Returns the counts as they are billed: the one-hour part is at most the total, the rest is five-minute.
+    ///
+    /// A split without a total (no such line was seen, but nothing forbids it) counts as its own total.
+    pub fn billed(&self) -> TokenUsage {
+        let total = if self.cache_write == 0 {
+            self.cache_write_5m.saturating_add(self.cache_write_1h)
+        } else {
+            self.cache_write
+        };
+        let cache_write_1h = self.cache_write_1h.min(total);
+        TokenUsage {
+            input: self.input,
+            output: self.output,
+            cache_write_5m: total - cache_write_1h,
+            cache_write_1h,
+            cache_read: self.cache_read,
+        }
+    }
+}
+
+/// Token counts as they are billed, each kind at its own price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+pub struct TokenUsage {
+    /// Prompt tokens outside the cache.
+    pub input: u64,
+    /// Tokens of the answer, thinking included.
+    pub output: u64,
+    /// Tokens written to the cache for five minutes.
+    pub cache_write_5m: u64,
+    /// Tokens written to the cache for one hour.
+    pub cache_write_1h: u64,
+    /// Tokens read from the cache.
+    pub cache_read: u64,
+}
+
+impl TokenUsage {
+    /// Returns the sum of both, or `None` if a count would pass `u64`.
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            input: self.input.checked_add(other.input)?,
+            output: self.output.checked_add(other.output)?,
+            cache_write_5m: self.cache_write_5m.checked_add(other.cache_write_5m)?,
+            cache_write_1h: self.cache_write_1h.checked_add(other.cache_write_1h)?,
+            cache_read: self.cache_read.checked_add(other.cache_read)?,
+        })
+    }
+
+    /// Returns the tokens written to the cache, both kinds; saturates.
+    pub fn cache_write(&self) -> u64 {
+        self.cache_write_5m.saturating_add(self.cache_write_1h)
+    }
+
+    /// Returns the size of the prompt: input, cache reads and cache writes; saturates.
+    ///
+    /// The long-prompt tiers are decided by it (the price reference, rule 4).
+    pub fn prompt(&self) -> u64 {
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write())
+    }
+}
+
+/// One entry of `usage.iterations`: a step of the request that the API ran, and maybe bills, on its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Iteration {
+    /// `type`: `message`, `fallback_message`, `compaction`, `advisor_message`, or one we don't know.
+    pub kind: String,
+    /// The model that ran it, if it is another than the request's.
+    pub model: Option<ModelId>,
+    /// Its token counts.
+    pub tokens: RawTokens,
+}
+
+/// What a request says of itself beside its token counts. Of several copies, the greatest one's flags hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Flags {
+    /// `stop_reason`; `None` while the answer was still streaming.
+    pub stop_reason: Option<String>,
+    /// `message.model`: the model that answered, which is the one billed.
+    pub model: ModelId,
+    /// `requestedModel`, by which the client itself prices.
+    pub requested_model: Option<ModelId>,
+    /// `usage.speed`: `standard` or `fast`.
+    pub speed: Option<String>,
+    /// `usage.service_tier`: `standard`, `batch` or `priority`.
+    pub service_tier: Option<String>,
+    /// `usage.inference_geo`: `us`, `global`, `not_available`.
+    pub inference_geo: Option<String>,
+    /// `usage.server_tool_use.web_search_requests`, billed per request.
+    pub web_search_requests: u64,
+    /// `usage.iterations`.
+    pub iterations: Vec<Iteration>,
+    /// The answer has no content blocks: a refusal like that is not billed.
+    pub empty_content: bool,
+}
+
+/// Where and when a request was made. Of several copies, the smallest one's origin holds.
+///
+/// The order of the fields is the order of comparison: timestamp, sidechain, session, then the rest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// `timestamp` in UTC, to the millisecond.
+    pub timestamp: Timestamp,
+    /// `isSidechain`: a subagent's line, or a copy of history in a side question's file.
+    pub sidechain: bool,
+    /// The session whose file the copy stands in.
+    pub session: SessionId,
+    /// `gitBranch`.
+    pub branch: Option<String>,
+    /// `cwd`.
+    pub cwd: Option<String>,
+    /// `agentId` of a subagent.
+    pub agent_id: Option<String>,
+    /// `attributionAgent`, else `agentName`: the kind of agent.
+    pub agent: Option<String>,
+    /// `attributionSkill`.
+    pub skill: Option<String>,
+    /// `attributionMcpServer`.
+    pub mcp_server: Option<String>,
+    /// `version` of the client.
+    pub client_version: Option<String>,
+}
+
+/// A request as far as its copies tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// What makes lines copies of this request.
+    pub key: RequestKey,
+    /// `requestId`: the smallest one stated, if any.
+    pub request_id: Option<RequestId>,
+    /// Token counts, the maximum of each.
+    pub tokens: RawTokens,
+    /// Flags of the greatest copy.
+    pub flags: Flags,
+    /// Origin of the smallest copy.
+    pub origin: Origin,
+    /// Some copy has a `stop_reason`: the output count is final. Else it is only a lower bound
+    /// (clients before 2.1.59 and interrupted answers, transcript reference section 2).
+    pub complete: bool,
+    /// Copies disagree about input or cache counts, which never happens in an honest transcript.
+    pub conflicting: bool,
+}
+
+impl RequestFacts {
+    /// Merges another copy of the same request into this one.
+    pub fn merge(&mut self, other: &Self) {
+        debug_assert_eq!(self.key, other.key, "only copies of one request merge");
+        self.conflicting |= other.conflicting
+            || self.tokens.input != other.tokens.input
+            || self.tokens.cache_read != other.tokens.cache_read
+            || self.tokens.cache_write != other.tokens.cache_write;
+        let mine = (self.tokens.output, self.flags.stop_reason.is_some());
+        let theirs = (other.tokens.output, other.flags.stop_reason.is_some());
+        if (theirs, &other.flags) > (mine, &self.flags) {
+            self.flags = other.flags.clone();
+        }
+        if other.origin < self.origin {
+            self.origin = other.origin.clone();
+        }
+        self.request_id = smallest(self.request_id.take(), other.request_id.clone());
+        self.complete |= other.complete;
+        self.tokens.merge(&other.tokens);
+    }
+}
+
+/// One request as one session in one file shows it: all its lines there, merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// The session that the lines name; for the owner of a request that several sessions show.
+    pub session: SessionId,
+    /// `requestSessionId`: the session that a forked copy came from.
+    pub request_session: Option<SessionId>,
+    /// Smallest `uuid` of the lines: a fork repeats it, a line of one's own does not.
+    pub uuid: Option<String>,
+    /// Number of lines merged into this record.
+    pub n_lines: u64,
+    /// The request.
+    pub facts: RequestFacts,
+}
+
+impl UsageRecord {
+    /// Merges another line of the same request, session and file.
+    pub fn merge(&mut self, other: &Self) {
+        debug_assert_eq!(self.session, other.session, "only lines of one session merge");
+        self.request_session = smallest(self.request_session.take(), other.request_session.clone());
+        self.uuid = smallest(self.uuid.take(), other.uuid.clone());
+        self.n_lines = self.n_lines.saturating_add(other.n_lines);
+        self.facts.merge(&other.facts);
+    }
+}
+
+fn smallest<T: Ord>(mine: Option<T>, theirs: Option<T>) -> Option<T> {
+    match (mine, theirs) {
+        (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+        (mine, theirs) => mine.or(theirs),
+    }
+}

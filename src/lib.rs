@@ -16,3 +16,37 @@ pub mod printable;
 pub mod money;
 
 pub mod usage;
+
+pub mod json_edit;
+
+pub mod transcript;
+
+pub mod attribution;
+
+pub mod pricing;
+
+pub mod summary;
+
+pub mod report;
+
+pub mod disk;
+
+pub mod models_file;
+
+pub mod ledger;
+
+pub mod outbox;
+
+pub mod task_queue;
+
+pub mod booking;
+
+pub mod claude_settings;
+
+pub mod config;
+
+pub mod logging;
+
+pub mod cli;
+
+pub mod commands;

@@ -1,0 +1,1 @@
+//! Decides which session owns a request and which task it belongs to.

@@ -1,0 +1,1 @@
+//! From a transcript on disk to a priced task: reads, records, derives, projects.

@@ -1,0 +1,1 @@
+//! The arguments; the doc comments are the help text.

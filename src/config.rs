@@ -1,0 +1,1 @@
+//! Folders, environment, clock: the only reader of the process's surroundings.

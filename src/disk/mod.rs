@@ -1,0 +1,1 @@
+//! Locks and file replacement: the only room that may do either.

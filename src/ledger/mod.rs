@@ -1,0 +1,1 @@
+//! The ledger: facts about requests, and what is derived from them, in SQLite.

@@ -1,0 +1,1 @@
+//! Faults of the hook, to a log in the data folder.

@@ -1,0 +1,1 @@
+//! Finds, reads and edits models.json files, keeping their form.

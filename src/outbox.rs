@@ -1,0 +1,1 @@
+//! Intents that outlive a kill: one small file for each hook run.

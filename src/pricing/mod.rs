@@ -1,0 +1,1 @@
+//! What usage costs: a pure function of a request and a price table.

@@ -1,0 +1,1 @@
+//! Renders totals for people and for programs.

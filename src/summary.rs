@@ -1,0 +1,1 @@
+//! Totals of requests, folded by task, session and model.

@@ -10,8 +10,9 @@
 //! The modules stand in reading order: words, the pure core, the stores, the shell. `ARCHITECTURE.md` says
 //! what each is for and what it never does.
 
-pub mod id;
 pub mod printable;
+
+pub mod id;
 
 pub mod money;
 

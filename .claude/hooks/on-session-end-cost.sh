@@ -1,0 +1,1 @@
+../../hooks/on-session-end-cost.sh

@@ -1,0 +1,65 @@
+//! The files that a project has once cmat is installed in it: the hook script, and the settings that run it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use insta::assert_snapshot;
+
+use crate::harness::TestProject;
+use crate::harness::feed;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/hooks/on-session-end-cost.sh");
+const FAKE_CMAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/fake-cmat.sh");
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.claude");
+
+/// Runs the hook script where `cmat` stands in the given folder of the home, and returns what is seen.
+fn run_script(project: &TestProject, cmat_in: &str, extra_env: &[(&str, String)]) -> String {
+    let cmat = project.home().join(cmat_in).join("cmat");
+    fs::create_dir_all(cmat.parent().unwrap()).unwrap();
+    symlink(FAKE_CMAT, &cmat).unwrap();
+    let mut command = Command::new(SCRIPT);
+    project.surround(&mut command);
+    command.arg("transcript.jsonl").envs(extra_env.iter().cloned());
+    project.seen(&feed(&mut command, "{}").wait_with_output().unwrap())
+}
+
+#[test]
+fn the_script_hands_stdin_and_arguments_to_cmat_wherever_it_is_installed() {
+    let project = TestProject::new();
+    let bin = |folder: &str| project.home().join(folder).to_str().unwrap().to_owned();
+    let expected = "{} | cmat hook session-end transcript.jsonl\n";
+    let on_path = [("PATH", format!("{}:/usr/bin:/bin", bin("tools")))];
+    assert_eq!(run_script(&project, "tools", &on_path), expected);
+    assert_eq!(run_script(&project, "cargo/bin", &[("CARGO_HOME", bin("cargo"))]), expected);
+    assert_eq!(run_script(&project, ".cargo/bin", &[]), expected);
+}
+
+#[test]
+fn the_script_is_silent_where_there_is_no_cmat() {
+    assert_eq!(run_script(&TestProject::new(), "elsewhere", &[]), "");
+}
+
+#[test]
+fn the_example_settings_run_the_script_of_the_project() {
+    assert_snapshot!(fs::read_to_string(format!("{EXAMPLE}/settings.json")).unwrap(), @r#"
+    {
+      "hooks": {
+        "SessionEnd": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh",
+                "timeout": 30
+              }
+            ]
+          }
+        ]
+      }
+    }
+    "#);
+    let installed = Path::new(EXAMPLE).join("hooks/on-session-end-cost.sh");
+    assert_eq!(fs::read(installed).unwrap(), fs::read(SCRIPT).unwrap());
+}

@@ -1,1 +1,167 @@
 //! Decides which session owns a request and which task it belongs to.
+//!
+//! Pure rules over facts that the ledger keeps. Both answers are derived: they depend on the facts alone, never
+//! on the order in which files were read or hooks ran, so they can be computed again for everything.
+
+use jiff::Timestamp;
+
+use crate::id::SessionId;
+use crate::id::TaskId;
+
+/// What said that a session works on a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BindingSource {
+    /// A person: `cmat costs extract`, `cmat task assign`.
+    Command,
+    /// `CMAT_CURRENT_TASK_ID` in a hook's environment.
+    Environment,
+    /// `.claude/cmat.task` of the project.
+    TaskFile,
+    /// `cmat task use`: binds a project, not a session.
+    TaskUse,
+}
+
+impl BindingSource {
+    /// Returns the name that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Environment => "environment",
+            Self::TaskFile => "task-file",
+            Self::TaskUse => "task-use",
+        }
+    }
+
+    /// Returns the source of a stored name, if it is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Command, Self::Environment, Self::TaskFile, Self::TaskUse]
+            .into_iter()
+            .find(|source| source.as_str() == name)
+    }
+}
+
+/// The statement that, from a moment on, a session (or a project) works on a task.
+///
+/// `Task` is how the caller names tasks: by id, or by its number in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding<Task = TaskId> {
+    /// The task; `None` where only an enhancement was named.
+    pub task: Option<Task>,
+    /// `CMAT_ENHANCEMENT`, for a task that names none itself.
+    pub enhancement: Option<String>,
+    /// First instant that it holds for; `None` reaches back to the beginning.
+    pub from: Option<Timestamp>,
+    /// When it was said. A correction is said late and holds from early.
+    pub said: Timestamp,
+    /// What said it.
+    pub source: BindingSource,
+}
+
+/// Returns the binding of a session that a request at `at` takes.
+///
+/// Of those that began before the request, the one said last; if none had begun, the one that began first
+/// reaches back, because a hook learns of a task only after the session's first requests.
+pub fn session_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
+    project_binding(bindings, at).or_else(|| bindings.iter().min_by_key(|binding| (binding.from, binding.said)))
+}
+
+/// Returns the binding of a project that a request at `at` takes: like a session's, but never reaching back.
+pub fn project_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
+    bindings
+        .iter()
+        .filter(|binding| binding.from.is_none_or(|from| from <= at))
+        .max_by_key(|binding| (binding.said, binding.from))
+}
+
+/// A session that shows a request, for the choice of the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The session whose file shows the request.
+    pub session: SessionId,
+    /// `requestSessionId` of its lines: the session that the copy says it came from.
+    pub request_session: Option<SessionId>,
+    /// The earliest line of the session's own: one without `uuid`, or with a `uuid` that no other session has.
+    pub first_own_line: Option<Timestamp>,
+}
+
+/// Returns the session that owns a request which `claims` show; `None` only for no claims.
+///
+/// A fork copies its parent's history with the same ids. Clients from 2.1.252 or so name the origin in
+/// `requestSessionId`; for older ones the session that began first owns the request (fixtures
+/// `client-transcripts/corpus-2.1.330`, the pair 979402bc and 4ba29412).
+pub fn owner(claims: &[Claim]) -> Option<&SessionId> {
+    if let Some(named) = claims.iter().filter_map(|claim| claim.request_session.as_ref()).min() {
+        return Some(named);
+    }
+    claims
+        .iter()
+        .min_by_key(|claim| (claim.first_own_line.is_none(), claim.first_own_line, &claim.session))
+        .map(|claim| &claim.session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn binding(task: &str, from: Option<i64>, said: i64) -> Binding {
+        Binding {
+            task: Some(task.parse().unwrap()),
+            enhancement: None,
+            from: from.map(at),
+            said: at(said),
+            source: BindingSource::Environment,
+        }
+    }
+
+    fn check(bindings: &[Binding], moment: i64, expected: &str) {
+        let found = session_binding(bindings, at(moment)).and_then(|binding| binding.task.as_ref());
+        assert_eq!(found.map(TaskId::as_str), Some(expected), "at {moment}");
+    }
+
+    #[test]
+    fn the_latest_binding_that_began_before_a_request_holds_and_the_first_reaches_back() {
+        let bindings = [binding("b", Some(20), 20), binding("a", Some(10), 10)];
+        check(&bindings, 5, "a");
+        check(&bindings, 15, "a");
+        check(&bindings, 20, "b");
+    }
+
+    #[test]
+    fn a_correction_holds_for_what_was_before_it_and_a_later_binding_for_what_comes_after() {
+        let bindings = [binding("a", Some(10), 10), binding("corrected", None, 50), binding("b", Some(60), 60)];
+        check(&bindings, 15, "corrected");
+        check(&bindings, 55, "corrected");
+        check(&bindings, 61, "b");
+    }
+
+    #[test]
+    fn a_project_binding_never_reaches_back() {
+        let bindings = [binding("a", Some(10), 10)];
+        assert!(project_binding(&bindings, at(9)).is_none());
+        assert!(project_binding(&bindings, at(10)).is_some());
+    }
+
+    fn claim(session: &str, request_session: Option<&str>, first_own_line: Option<i64>) -> Claim {
+        Claim {
+            session: session.parse().unwrap(),
+            request_session: request_session.map(|id| id.parse().unwrap()),
+            first_own_line: first_own_line.map(at),
+        }
+    }
+
+    #[test]
+    fn a_copy_belongs_to_the_session_it_names_else_to_the_one_that_began_first() {
+        let named = [claim("fork", Some("parent"), Some(1)), claim("parent", None, Some(9))];
+        assert_eq!(owner(&named).unwrap().as_str(), "parent");
+        let unmarked = [claim("a-fork", None, Some(9)), claim("parent", None, Some(1))];
+        assert_eq!(owner(&unmarked).unwrap().as_str(), "parent");
+        let nothing_own = [claim("b", None, None), claim("a", None, None)];
+        assert_eq!(owner(&nothing_own).unwrap().as_str(), "a");
+        let one_own = [claim("a", None, None), claim("b", None, Some(5))];
+        assert_eq!(owner(&one_own).unwrap().as_str(), "b");
+    }
+}

@@ -88,7 +88,9 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum CostsCommand {
     /// Record a transcript's cost for a task.
-    #[command(before_help = "Example:  cmat costs extract task_1702345678_12345 ~/.claude/projects/-app/7f3a….jsonl")]
+    #[command(
+        before_help = "Example:  cmat costs extract task_1702345678_12345 ~/.claude/projects/-app/7f3a….jsonl"
+    )]
     Extract(ExtractArgs),
     /// Show what a task cost.
     #[command(before_help = "Example:  cmat costs show task_1702345678_12345 --breakdown")]
@@ -170,7 +172,9 @@ pub enum ModelsCommand {
     /// Check the price tables: patterns, shadowed rows, prices far from the list price.
     Check,
     /// Add a row to the project's models.json.
-    #[command(before_help = "Example:  cmat models add claude-new-6 --input 5 --output 25 --cache-write 6.25 --cache-read 0.50")]
+    #[command(
+        before_help = "Example:  cmat models add claude-new-6 --input 5 --output 25 --cache-write 6.25 --cache-read 0.50"
+    )]
     Add(ModelsAddArgs),
     /// Remove a row from the project's models.json.
     Remove {
@@ -233,7 +237,9 @@ pub struct ModelsAddArgs {
 
 /// `cmat calc`
 #[derive(Debug, Args)]
-#[command(before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901")]
+#[command(
+    before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901"
+)]
 pub struct CalcArgs {
     /// Model id.
     #[arg(long, short)]

@@ -62,7 +62,8 @@ pub struct Binding<Task = TaskId> {
 /// Of those that began before the request, the one said last; if none had begun, the one that began first
 /// reaches back, because a hook learns of a task only after the session's first requests.
 pub fn session_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
-    project_binding(bindings, at).or_else(|| bindings.iter().min_by_key(|binding| (binding.from, binding.said)))
+    project_binding(bindings, at)
+        .or_else(|| bindings.iter().min_by_key(|binding| (binding.from, binding.said)))
 }
 
 /// Returns the binding of a project that a request at `at` takes: like a session's, but never reaching back.
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_correction_holds_for_what_was_before_it_and_a_later_binding_for_what_comes_after() {
-        let bindings = [binding("a", Some(10), 10), binding("corrected", None, 50), binding("b", Some(60), 60)];
+        let bindings =
+            [binding("a", Some(10), 10), binding("corrected", None, 50), binding("b", Some(60), 60)];
         check(&bindings, 15, "corrected");
         check(&bindings, 55, "corrected");
         check(&bindings, 61, "b");

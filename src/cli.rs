@@ -175,7 +175,7 @@ pub enum ModelsCommand {
     #[command(
         before_help = "Example:  cmat models add claude-new-6 --input 5 --output 25 --cache-write 6.25 --cache-read 0.50"
     )]
-    Add(ModelsAddArgs),
+    Add(Box<ModelsAddArgs>),
     /// Remove a row from the project's models.json.
     Remove {
         /// Id of the row.

@@ -1,1 +1,286 @@
 //! Reads Claude Code's transcripts: lines in, usage records and what was skipped out.
+//!
+//! A transcript is JSONL that its client appends to, one line for each message, tool result or note. This room finds
+//! the lines that hold usage of an API answer, without parsing the others, and bears whatever a line may hold: it
+//! never fails for a line. It opens no file, knows no price, and keeps nothing of what was said.
+
+mod entry;
+mod find;
+mod json;
+mod lines;
+mod records;
+mod request;
+mod skipped;
+mod tail;
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::io;
+use std::io::BufRead;
+use std::io::Read;
+
+use jiff::Timestamp;
+use memchr::memchr_iter;
+
+use crate::id::SessionId;
+use crate::usage::RequestKey;
+use crate::usage::UsageRecord;
+
+use self::entry::Entry;
+use self::entry::Own;
+use self::find::Finder;
+use self::lines::Lines;
+use self::lines::Part;
+use self::records::each_record;
+use self::records::readable;
+
+pub use self::skipped::SkipReason;
+pub use self::skipped::Skipped;
+pub use self::tail::Tail;
+
+/// A good capacity for the `BufReader` around a transcript, in bytes: it fits the processor's cache.
+pub const BUFFER_BYTES: usize = 256 << 10;
+
+/// How many lines that were left out are told one by one; all are counted.
+const MAX_SKIPPED_TOLD: usize = 1000;
+
+/// How far into a file the lines without `uuid` are looked at, in bytes.
+const OWN_BYTES: u64 = 1 << 20;
+
+/// How many lines [`named_session`] reads at most.
+const NAMING_LINES: usize = 64;
+
+/// Where reading stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Byte offset of what is read next.
+    pub offset: u64,
+    /// Number of line ends before it.
+    pub line: u64,
+}
+
+/// What a stretch of a transcript holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Slice {
+    /// Its requests, the lines of each merged by request and session, in order of first appearance.
+    pub records: Vec<UsageRecord>,
+    /// Lines that were left out, the first 1,000 of them. Lines that hold no usage may be anything and aren't among
+    /// them, except those too long to tell.
+    pub skipped: Vec<Skipped>,
+    /// How many lines were left out.
+    pub n_skipped: u64,
+    /// Where it ends: after the last line that was read.
+    pub end: Position,
+    /// The input ended: there is nothing behind the slice but, maybe, a torn line.
+    pub finished: bool,
+    /// The last line has no line end and isn't whole. It was not read, `end` is before it: the client may still be
+    /// writing it.
+    pub torn: Option<Skipped>,
+    /// For each session the earliest time of a line without `uuid`, which a resumed or forked history does not
+    /// repeat. Only lines up to the first usage line and in the first MiB of a file read from its start.
+    pub first_own_line: BTreeMap<SessionId, Timestamp>,
+    /// Whether a request is under way at its end.
+    pub tail: Tail,
+}
+
+/// Reads a transcript slice by slice.
+///
+/// A line without a readable `timestamp` takes that of the usage line before it; no client writes such lines. That
+/// apart, neither the size of the slices nor reading on from any [`Slice::end`] changes what is found.
+#[derive(Debug)]
+pub struct Reader<R> {
+    lines: Lines<R>,
+    scan: Scan,
+    /// The tear, once the input has ended.
+    finished: Option<Option<Skipped>>,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Returns a reader of `input`, which stands at `from.offset` already; `session` is the session of lines that
+    /// name none.
+    pub fn new(input: R, from: Position, session: SessionId) -> Self {
+        let scan = Scan {
+            finder: Finder::new(),
+            position: from,
+            session,
+            previous: None,
+            seeks_own: from.offset == 0,
+        };
+        Self { lines: Lines::new(input), scan, finished: None }
+    }
+
+    /// Reads whole lines, about `max_bytes` of them but at least one, or to the end of the input.
+    ///
+    /// # Errors
+    /// Those of the input. What was read since the last slice is lost then: read again from its end.
+    pub fn next_slice(&mut self, max_bytes: u64) -> io::Result<Slice> {
+        let mut found = Found::default();
+        let limit = self.scan.position.offset.saturating_add(max_bytes.max(1));
+        while self.finished.is_none() && self.scan.position.offset < limit {
+            let wanted = usize::try_from(limit - self.scan.position.offset).unwrap_or(usize::MAX);
+            match self.lines.next(wanted)? {
+                Part::Lines(lines) => self.scan.read(lines, &mut found),
+                Part::TooLong(n_bytes) => self.scan.pass_over(n_bytes, &mut found),
+                Part::Rest(rest) => self.finished = Some(self.scan.read_rest(rest, &mut found)),
+                Part::RestTooLong => self.finished = Some(Some(self.scan.skip(SkipReason::TooLong))),
+            }
+        }
+        found.slice.end = self.scan.position;
+        found.slice.finished = self.finished.is_some();
+        found.slice.torn = self.finished.clone().flatten();
+        Ok(found.slice)
+    }
+}
+
+/// What goes on from line to line.
+#[derive(Debug)]
+struct Scan {
+    finder: Finder,
+    position: Position,
+    session: SessionId,
+    /// Time of the last usage line.
+    previous: Option<Timestamp>,
+    /// No usage line was read yet, from the start of the file.
+    seeks_own: bool,
+}
+
+impl Scan {
+    /// Reads whole lines.
+    fn read(&mut self, lines: &[u8], found: &mut Found) {
+        let finder = self.finder.clone();
+        let mut start = 0;
+        for line in finder.candidates(lines) {
+            self.pass(&lines[start..line.start], found);
+            self.read_line(&lines[line.clone()], found);
+            start = line.end;
+        }
+        self.pass(&lines[start..], found);
+        found.turn(tail::tail(lines, &finder));
+    }
+
+    /// Goes past lines that hold no usage.
+    fn pass(&mut self, lines: &[u8], found: &mut Found) {
+        if self.seeks_own {
+            let mut offset = self.position.offset;
+            for line in lines.split_inclusive(|&byte| byte == b'\n') {
+                self.note_own(line, offset, found);
+                offset += line.len() as u64;
+            }
+        }
+        self.position.offset += lines.len() as u64;
+        self.position.line += memchr_iter(b'\n', lines).count() as u64;
+    }
+
+    /// Reads a line without its line end.
+    fn read_line(&mut self, line: &[u8], found: &mut Found) {
+        self.note_own(line, self.position.offset, found);
+        let is_whole = each_record(&readable(line), |entry: Entry<'_>, text| {
+            match request::usage_record(&entry, text, &self.session, self.previous) {
+                Ok(None) => return,
+                Ok(Some(record)) => {
+                    self.previous = Some(record.facts.origin.timestamp);
+                    found.add(record);
+                }
+                Err(reason) => found.skip(self.skip(reason)),
+            }
+            self.seeks_own = false;
+        });
+        if !is_whole {
+            found.skip(self.skip(SkipReason::NotJson));
+        }
+        self.position.offset += line.len() as u64;
+    }
+
+    /// Reads what stands after the last line end, if it is whole; else returns what keeps it from being read.
+    fn read_rest(&mut self, rest: &[u8], found: &mut Found) -> Option<Skipped> {
+        let is_whole = each_record(&readable(rest), |_: Own<'_>, _| {});
+        if !is_whole {
+            return Some(self.skip(SkipReason::NotJson));
+        }
+        self.read(rest, found);
+        None
+    }
+
+    fn pass_over(&mut self, n_bytes: u64, found: &mut Found) {
+        found.skip(self.skip(SkipReason::TooLong));
+        self.position.offset += n_bytes;
+        self.position.line += 1;
+    }
+
+    /// Notes the time of a line that is its session's own, before the first usage line.
+    fn note_own(&self, line: &[u8], offset: u64, found: &mut Found) {
+        if !self.seeks_own || offset >= OWN_BYTES || !self.finder.may_hold_timestamp(line) {
+            return;
+        }
+        each_record(&readable(line), |own: Own<'_>, _| {
+            if own.uuid.text().is_some() {
+                return;
+            }
+            let session = own.session.text().map_or(Ok(self.session.clone()), SessionId::new);
+            if let (Ok(session), Some(timestamp)) = (session, request::timestamp(&own.timestamp)) {
+                let first = found.slice.first_own_line.entry(session).or_insert(timestamp);
+                *first = timestamp.min(*first);
+            }
+        });
+    }
+
+    fn skip(&self, reason: SkipReason) -> Skipped {
+        Skipped { line: self.position.line + 1, reason }
+    }
+}
+
+/// A slice in the making.
+#[derive(Debug, Default)]
+struct Found {
+    slice: Slice,
+    /// Where in the slice's records a request of a session is.
+    places: HashMap<(RequestKey, SessionId), usize>,
+}
+
+impl Found {
+    fn add(&mut self, record: UsageRecord) {
+        let records = &mut self.slice.records;
+        match self.places.entry((record.facts.key.clone(), record.session.clone())) {
+            hash_map::Entry::Occupied(place) => records[*place.get()].merge(&record),
+            hash_map::Entry::Vacant(place) => {
+                place.insert(records.len());
+                records.push(record);
+            }
+        }
+    }
+
+    fn skip(&mut self, skipped: Skipped) {
+        self.slice.n_skipped += 1;
+        if self.slice.skipped.len() < MAX_SKIPPED_TOLD {
+            self.slice.skipped.push(skipped);
+        }
+    }
+
+    fn turn(&mut self, tail: Tail) {
+        if tail != Tail::Unchanged {
+            self.slice.tail = tail;
+        }
+    }
+}
+
+/// Returns the session that the first line naming one names, in the first 64 lines and the first MiB of `input`.
+///
+/// For the subagent files of 2.0.x, which lie beside the files of their sessions.
+///
+/// # Errors
+/// Those of the input.
+pub fn named_session<R: BufRead>(input: R) -> io::Result<Option<SessionId>> {
+    let mut start = Vec::new();
+    input.take(OWN_BYTES).read_to_end(&mut start)?;
+    let mut session = None;
+    for line in start.split(|&byte| byte == b'\n').take(NAMING_LINES) {
+        each_record(&readable(line), |own: Own<'_>, _| {
+            session = session.take().or(own.session.text().and_then(|text| SessionId::new(text).ok()));
+        });
+        if session.is_some() {
+            break;
+        }
+    }
+    Ok(session)
+}

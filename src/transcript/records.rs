@@ -1,0 +1,97 @@
+//! Takes the records of a line apart. A line is one record, but a client that was killed while writing leaves a torn
+//! one to which the next is glued, and two whole ones on one line were seen too (transcript reference, section 4).
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde_json::Deserializer;
+
+use super::json::Object;
+use super::json::Shape;
+
+/// How often reading begins again behind a tear, so that no line takes more than this many passes.
+const MAX_TEARS: usize = 16;
+
+/// How a record begins. A torn one is given up, and reading goes on at the next of these.
+const BEGINNINGS: [&str; 5] =
+    [r#"{"parentUuid""#, r#"{"type""#, r#"{"sessionId""#, r#"{"uuid""#, r#"{"isSidechain""#];
+
+/// Calls `found` for each whole record of `line`, in order, with the text it was read from.
+///
+/// Returns whether the line was whole; if not, what could not be read was left out.
+pub(super) fn each_record<'line, S: Shape<'line>>(
+    line: &'line str,
+    mut found: impl FnMut(S, &'line str),
+) -> bool {
+    let mut rest = line.strip_prefix('\u{feff}').unwrap_or(line);
+    for n_tears in 0..MAX_TEARS {
+        let Some(torn) = each_whole_record(rest, &mut found) else { return n_tears == 0 };
+        match next_beginning(torn) {
+            Some(at) => rest = &torn[at..],
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Returns what follows the last whole record, if anything does.
+fn each_whole_record<'line, S: Shape<'line>>(
+    text: &'line str,
+    found: &mut impl FnMut(S, &'line str),
+) -> Option<&'line str> {
+    let mut records = Deserializer::from_str(text).into_iter::<Object<S>>();
+    let mut start = 0;
+    while let Some(record) = records.next() {
+        let Ok(Object(record)) = record else { return Some(&text[start..]) };
+        let end = records.byte_offset();
+        if let Some(record) = record {
+            found(record, text[start..end].trim());
+        }
+        start = end;
+    }
+    None
+}
+
+/// Returns where the next record begins, after the one that `torn` begins with.
+fn next_beginning(torn: &str) -> Option<usize> {
+    memmem::find_iter(torn.as_bytes(), b"{\"")
+        .find(|&at| at > 0 && BEGINNINGS.iter().any(|beginning| torn[at..].starts_with(beginning)))
+}
+
+/// Returns the text of a line, with U+FFFD for bytes that are not UTF-8 and for halves of surrogate pairs, which
+/// JavaScript writes where it cut a string in the middle of a character.
+pub(super) fn readable(line: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(line);
+    let has_surrogates =
+        [b"\\ud", b"\\uD"].iter().any(|escape| memmem::find(text.as_bytes(), *escape).is_some());
+    if has_surrogates { Cow::Owned(without_lone_surrogates(&text)) } else { text }
+}
+
+fn without_lone_surrogates(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        mended.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = match (escaped_unit(rest), rest.get(6..).and_then(escaped_unit)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.push_str("\\ufffd");
+                rest = &rest[6..];
+                continue;
+            }
+            // The character after the backslash belongs to it, be it a backslash itself.
+            _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        mended.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    mended.push_str(rest);
+    mended
+}
+
+/// Returns the UTF-16 unit that `text` begins with, if it begins with a `\uXXXX`.
+fn escaped_unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    if digits.starts_with('+') { None } else { u16::from_str_radix(digits, 16).ok() }
+}

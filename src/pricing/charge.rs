@@ -1,0 +1,169 @@
+//! Usage to charges: which parts of a request are billed, each at its own model's price.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::id::ModelId;
+use crate::pricing::price::CostByKind;
+use crate::pricing::price::Price;
+use crate::pricing::price::Terms;
+use crate::pricing::row::Fit;
+use crate::pricing::table::PriceTable;
+use crate::usage::Iteration;
+use crate::usage::RequestFacts;
+use crate::usage::TokenUsage;
+
+/// What happens with the usage of a model that no row is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownModel {
+    /// A Claude model takes the default model's price and is marked as estimated; any other is unpriced.
+    #[default]
+    Default,
+    /// It is unpriced.
+    Unpriced,
+}
+
+/// Which part of a request a charge is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeKind {
+    /// The request itself, or one of its steps.
+    Message,
+    /// An attempt by another model after a refusal.
+    FallbackMessage,
+    /// A compaction that the server did on the way.
+    Compaction,
+    /// An answer of the advisor model.
+    AdvisorMessage,
+}
+
+/// Why a charge has no cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// No row is for the model.
+    UnknownModel,
+    /// The cost is too large to record (above 9.2 million USD): no honest usage.
+    TooLarge,
+}
+
+/// What one part of a request costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Which part.
+    pub kind: ChargeKind,
+    /// The model, as the request names it.
+    pub model: ModelId,
+    /// The part's tokens.
+    pub tokens: TokenUsage,
+    /// Web searches; the first charge of a request carries them.
+    pub web_search_requests: u64,
+    /// What it costs; `None` if it is unpriced.
+    pub cost: Option<CostByKind>,
+    /// Why it is unpriced.
+    pub unpriced: Option<Unpriced>,
+    /// The price it was made with; `None` if the model is unknown, or if nothing is billed (a refusal without an
+    /// answer: the price reference, rule 10).
+    pub price: Option<Price>,
+    /// The price is not certain: the default model's, or of another day.
+    pub estimated: bool,
+}
+
+/// Returns the charges of a request: what is billed, part by part, each part at its own model's price.
+///
+/// If the iterations of type `message` and `fallback_message` sum to the request's own counts, each of them is a
+/// charge; else the request as a whole is one. Compactions and advisor answers are charges beside it, because the
+/// request's counts do not hold them. A refusal without an answer costs nothing.
+pub fn charges(request: &RequestFacts, table: &PriceTable, unknown: UnknownModel) -> Vec<Charge> {
+    let terms = Terms::of(request);
+    let mut charges = Vec::with_capacity(1);
+    for (n, part) in parts(request).into_iter().enumerate() {
+        let searches = if n == 0 { request.flags.web_search_requests } else { 0 };
+        charges.push(part.charge(searches, &terms, table, unknown));
+    }
+    charges
+}
+
+/// What is billed at one price.
+struct Part {
+    kind: ChargeKind,
+    model: ModelId,
+    tokens: TokenUsage,
+    refused: bool,
+}
+
+fn parts(request: &RequestFacts) -> Vec<Part> {
+    let part = |kind, iteration: &Iteration| Part {
+        kind,
+        model: iteration.model.clone().unwrap_or_else(|| request.flags.model.clone()),
+        tokens: iteration.tokens.billed(),
+        refused: false,
+    };
+    let of_kind = |iteration: &Iteration| charge_kind(&iteration.kind).map(|kind| part(kind, iteration));
+    let (steps, beside): (Vec<Part>, Vec<Part>) = (request.flags.iterations.iter().filter_map(of_kind))
+        .partition(|part| matches!(part.kind, ChargeKind::Message | ChargeKind::FallbackMessage));
+    let whole = request.tokens.billed();
+    let refused = request.flags.stop_reason.as_deref() == Some("refusal") && request.flags.empty_content;
+    let mut parts = match sum(&steps) {
+        Some(stated) if stated == whole && !steps.is_empty() && !refused => steps,
+        _ => {
+            let model = request.flags.model.clone();
+            vec![Part { kind: ChargeKind::Message, model, tokens: whole, refused }]
+        }
+    };
+    parts.extend(beside);
+    parts
+}
+
+fn charge_kind(kind: &str) -> Option<ChargeKind> {
+    match kind {
+        "message" => Some(ChargeKind::Message),
+        "fallback_message" => Some(ChargeKind::FallbackMessage),
+        "compaction" => Some(ChargeKind::Compaction),
+        "advisor_message" => Some(ChargeKind::AdvisorMessage),
+        _ => None,
+    }
+}
+
+fn sum(parts: &[Part]) -> Option<TokenUsage> {
+    parts.iter().try_fold(TokenUsage::default(), |sum, part| sum.checked_add(&part.tokens))
+}
+
+impl Part {
+    fn charge(
+        self,
+        web_search_requests: u64,
+        terms: &Terms,
+        table: &PriceTable,
+        unknown: UnknownModel,
+    ) -> Charge {
+        let mut charge = Charge {
+            kind: self.kind,
+            model: self.model,
+            tokens: self.tokens,
+            web_search_requests,
+            cost: None,
+            unpriced: None,
+            price: None,
+            estimated: false,
+        };
+        if self.refused {
+            charge.cost = Some(CostByKind::default());
+            return charge;
+        }
+        let found = match unknown {
+            UnknownModel::Default => table.find_or_default(charge.model.as_str()),
+            UnknownModel::Unpriced => table.get_by_pattern(charge.model.as_str()),
+        };
+        let Some(found) = found else {
+            charge.unpriced = Some(Unpriced::UnknownModel);
+            return charge;
+        };
+        let (price, fit) = table.price(&found, terms, charge.tokens.prompt());
+        charge.cost = price.cost(&charge.tokens, web_search_requests).ok();
+        charge.unpriced = charge.cost.is_none().then_some(Unpriced::TooLarge);
+        charge.estimated = fit == Fit::Estimated;
+        charge.price = Some(price);
+        charge
+    }
+}

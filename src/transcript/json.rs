@@ -14,7 +14,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
-/// The key under which `serde_json` hands over a number, because its digits are kept as text.
+/// The key under which `serde_json` hands over a number whose digits are kept as text: any but 64-bit integers.
 const NUMBER: &str = "$serde_json::private::Number";
 
 /// A scalar, as far as a transcript's line needs it.
@@ -107,6 +107,14 @@ macro_rules! absent {
             f.write_str("any JSON value")
         }
 
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+
         $(absent!(@$kind);)*
     };
     (@bool) => {
@@ -131,7 +139,7 @@ macro_rules! absent {
         }
     };
     (@object) => {
-        // Numbers come here too, see `NUMBER`.
+        // Numbers that are no 64-bit integers come here too, see `NUMBER`.
         fn visit_map<A: MapAccess<'line>>(self, mut object: A) -> Result<Self::Value, A::Error> {
             while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             Ok(Self::Value::default())

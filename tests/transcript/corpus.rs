@@ -2,13 +2,6 @@
 //!
 //! The folder is named by `CMAT_TEST_CORPUS`; `expected.tsv` in it has a line for each file.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "a test, not the program"
-)]
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;

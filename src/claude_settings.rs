@@ -1,1 +1,0 @@
-//! Merges cmat's hooks into Claude Code's settings.json and takes them out again.

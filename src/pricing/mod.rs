@@ -9,6 +9,7 @@
 //! clock, and never prices what it does not know as zero.
 
 mod charge;
+mod fields;
 mod off_list;
 mod parse;
 mod pattern;
@@ -22,10 +23,10 @@ pub use charge::ChargeKind;
 pub use charge::UnknownModel;
 pub use charge::Unpriced;
 pub use charge::charges;
+pub use fields::RowFault;
 pub use off_list::OffList;
 pub use parse::MAX_TABLE_BYTES;
 pub use parse::PricingError;
-pub use parse::RowFault;
 pub use parse::Warning;
 pub use pattern::Pattern;
 pub use pattern::PatternError;

@@ -3,27 +3,22 @@
 //! A row that cannot be used is left out with a warning that says which, why and what to write; only a text that
 //! is no table at all is an error. Numbers are decimals read from their text, never through a binary float.
 
-use jiff::civil::Date;
 use rust_decimal::Decimal;
-use serde_json::Map;
 use serde_json::Value;
 
-use crate::id::IdError;
 use crate::id::ModelId;
-use crate::money::MoneyError;
-use crate::money::Rate;
+use crate::json_edit::Document;
+use crate::json_edit::Kind;
+use crate::pricing::fields::Fields;
+use crate::pricing::fields::RowFault;
+use crate::pricing::fields::shortened;
 use crate::pricing::pattern::Pattern;
-use crate::pricing::pattern::PatternError;
 use crate::pricing::pattern::PatternKind;
 use crate::pricing::row::DatedPrices;
-use crate::pricing::row::Days;
 use crate::pricing::row::FastPrices;
 use crate::pricing::row::Model;
 use crate::pricing::row::PriceSource;
-use crate::pricing::row::Rates;
-use crate::pricing::row::StatedRates;
 use crate::pricing::row::Tier;
-use crate::pricing::row::TokenKind;
 
 /// Longest models.json that is read, in bytes.
 pub const MAX_TABLE_BYTES: usize = 1 << 20;
@@ -57,44 +52,6 @@ pub enum PricingError {
         /// The file.
         origin: String,
     },
-}
-
-/// Why a row is left out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RowFault {
-    /// The row is not an object.
-    #[error("it is not an object")]
-    NotAnObject,
-    /// The id is unusable.
-    #[error(transparent)]
-    Id(#[from] IdError),
-    /// A key is missing.
-    #[error("`{key}` is missing")]
-    Missing {
-        /// The key, with its place.
-        key: String,
-    },
-    /// A value is of the wrong kind.
-    #[error("`{key}` is {found}; write {wanted}")]
-    Wrong {
-        /// The key, with its place.
-        key: String,
-        /// The value as found, shortened.
-        found: String,
-        /// What should stand there.
-        wanted: &'static str,
-    },
-    /// A price is out of range.
-    #[error("`{key}` cannot be used: {fault}")]
-    Price {
-        /// The key, with its place.
-        key: String,
-        /// Why.
-        fault: MoneyError,
-    },
-    /// The pattern is unusable.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
 }
 
 /// Something in a price table that is not used as it stands.
@@ -153,12 +110,14 @@ pub(super) fn parse(source: PriceSource, origin: &str, json: &str) -> Result<Par
         return Err(PricingError::TooLarge { origin: origin.to_owned(), bytes: json.len() });
     }
     let json = json.strip_prefix('\u{feff}').unwrap_or(json);
-    let mut document: Value = serde_json::from_str(json).map_err(|error| PricingError::NotJson {
-        origin: origin.to_owned(),
-        line: error.line(),
-        column: error.column(),
-        source: error,
-    })?;
+    let mut document: Value = serde_json::from_str(json)
+        .or_else(|error| with_numbers_quoted(json).ok_or(error))
+        .map_err(|error| PricingError::NotJson {
+            origin: origin.to_owned(),
+            line: error.line(),
+            column: error.column(),
+            source: error,
+        })?;
     let rows: Vec<(Option<String>, Value)> = match document.get_mut("models").map(Value::take) {
         Some(Value::Array(rows)) => rows.into_iter().map(|row| (None, row)).collect(),
         Some(Value::Object(rows)) => rows.into_iter().map(|(id, row)| (Some(id), row)).collect(),
@@ -175,10 +134,29 @@ pub(super) fn parse(source: PriceSource, origin: &str, json: &str) -> Result<Par
     Ok(table)
 }
 
+/// Reads what Python's `json` writes and JSON does not know, `NaN` and `Infinity`, as texts: only the rows that
+/// hold them are left out then.
+fn with_numbers_quoted(json: &str) -> Option<Value> {
+    let document = Document::parse(json).ok()?;
+    let mut edits = document.edits();
+    let mut values = vec![document.root()];
+    while let Some(value) = values.pop() {
+        values.extend(
+            value.as_object().into_iter().flat_map(|object| object.entries()).map(|entry| entry.value),
+        );
+        values.extend(value.as_array().into_iter().flat_map(|array| array.elements()));
+        if value.kind() == Kind::Number && value.text().ends_with(['N', 'y']) {
+            edits.replace(value, &Value::from(value.text()));
+        }
+    }
+    serde_json::from_str(&edits.apply()).ok()
+}
+
 impl ParsedTable {
     fn add(&mut self, source: PriceSource, origin: &str, number: usize, key: Option<&str>, row: &Value) {
-        let id = key.or_else(|| row.get("id").and_then(Value::as_str)).unwrap_or("without an id");
-        let (origin, row_name) = (origin.to_owned(), format!("row {number} `{id}`"));
+        let id = key.or_else(|| row.get("id").and_then(Value::as_str));
+        let id = id.map(|id| format!(" `{}`", shortened(id))).unwrap_or_default();
+        let (origin, row_name) = (origin.to_owned(), format!("row {number}{id}"));
         let mut model = match model(source, key, row) {
             Ok(model) => model,
             Err(fault) => {
@@ -301,167 +279,4 @@ fn dated(entry: &Fields<'_>, shared: Option<&Fields<'_>>, unit: Decimal) -> Resu
         web_search_per_1000: tools.map_or(Ok(None), |tools| tools.rate("web_search_per_1k", Decimal::ONE))?,
         prices,
     })
-}
-
-/// The fields of a JSON object, and where it stands in its row.
-struct Fields<'json> {
-    fields: &'json Map<String, Value>,
-    place: &'static str,
-}
-
-impl<'json> Fields<'json> {
-    fn missing(&self, key: &str) -> RowFault {
-        RowFault::Missing { key: format!("{}{key}", self.place) }
-    }
-
-    fn wrong(&self, key: &str, wanted: &'static str) -> RowFault {
-        let found = self.fields.get(key).unwrap_or(&Value::Null).to_string();
-        RowFault::Wrong { key: format!("{}{key}", self.place), found: shortened(&found), wanted }
-    }
-
-    /// Returns the value of `key`; `null` counts as not there.
-    fn value(&self, key: &str) -> Option<&'json Value> {
-        self.fields.get(key).filter(|value| !value.is_null())
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&'json str>, RowFault> {
-        let wrong = || self.wrong(key, "a text");
-        self.value(key).map(|value| value.as_str().ok_or_else(wrong)).transpose()
-    }
-
-    fn texts(&self, key: &str) -> Result<Vec<String>, RowFault> {
-        let wrong = || self.wrong(key, "a list of texts");
-        let Some(value) = self.value(key) else { return Ok(Vec::new()) };
-        let texts = value.as_array().ok_or_else(wrong)?;
-        texts.iter().map(|text| text.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
-    }
-
-    fn count(&self, key: &str) -> Result<Option<u64>, RowFault> {
-        let wrong = || self.wrong(key, "a whole number");
-        self.value(key).map(|value| value.as_u64().ok_or_else(wrong)).transpose()
-    }
-
-    fn object(&self, key: &str, place: &'static str) -> Result<Option<Fields<'json>>, RowFault> {
-        let wrong = || self.wrong(key, "an object");
-        self.value(key)
-            .map(|value| Ok(Fields { fields: value.as_object().ok_or_else(wrong)?, place }))
-            .transpose()
-    }
-
-    fn list(&self, key: &str, place: &'static str) -> Result<Vec<Fields<'json>>, RowFault> {
-        match self.value(key) {
-            Some(Value::Object(_)) => Err(self.wrong(key, "a list of objects")),
-            _ => self.list_or_one(key, place),
-        }
-    }
-
-    fn list_or_one(&self, key: &str, place: &'static str) -> Result<Vec<Fields<'json>>, RowFault> {
-        let wrong = || self.wrong(key, "objects");
-        let entries = match self.value(key) {
-            None => &[],
-            Some(Value::Array(entries)) => entries.as_slice(),
-            Some(entry) => std::slice::from_ref(entry),
-        };
-        let fields = |entry: &'json Value| Ok(Fields { fields: entry.as_object().ok_or_else(wrong)?, place });
-        entries.iter().map(fields).collect()
-    }
-
-    fn decimal(&self, key: &str) -> Result<Option<Decimal>, RowFault> {
-        let Some(value) = self.value(key) else { return Ok(None) };
-        let Value::Number(number) = value else {
-            return Err(self.wrong(key, "a number, without quotes"));
-        };
-        let text = number.to_string();
-        let parsed = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(&text)
-        } else {
-            Decimal::from_str_exact(&text)
-        };
-        parsed.map(Some).map_err(|_| self.wrong(key, "a number of at most 12 decimal places"))
-    }
-
-    fn rate(&self, key: &str, unit: Decimal) -> Result<Option<Rate>, RowFault> {
-        let Some(price) = self.decimal(key)? else { return Ok(None) };
-        let fault = |fault| RowFault::Price { key: format!("{}{key}", self.place), fault };
-        let price = price.checked_mul(unit).ok_or_else(|| fault(MoneyError::TooHigh { price }))?;
-        Rate::new(price).map(Some).map_err(fault)
-    }
-
-    /// Reads a multiplier: above 0, at most 10, with at most four decimal places.
-    fn factor(&self, key: &str) -> Result<Option<Decimal>, RowFault> {
-        let factor = self.decimal(key)?.map(|factor| factor.normalize());
-        match factor {
-            Some(factor) if factor <= Decimal::ZERO || factor > Decimal::TEN || factor.scale() > 4 => {
-                Err(self.wrong(key, "a factor above 0 and up to 10, of at most 4 decimal places"))
-            }
-            factor => Ok(factor),
-        }
-    }
-
-    fn days(&self) -> Result<Days, RowFault> {
-        Ok(Days { from: self.day("effective_from")?, until: self.day("effective_until")? })
-    }
-
-    fn day(&self, key: &str) -> Result<Option<Date>, RowFault> {
-        let wrong = || self.wrong(key, "a UTC day as \"2026-10-07\"");
-        let Some(text) = self.value(key).map(|value| value.as_str().ok_or_else(wrong)).transpose()? else {
-            return Ok(None);
-        };
-        text.parse().map(Some).map_err(|_| wrong())
-    }
-
-    /// Reads five rates; of those left out, the cache's are the usual multiples of the input rate.
-    ///
-    /// 1.25 × for a five-minute write, 2 × for a one-hour write, 0.1 × for a read: the price reference, rule 2.
-    fn standard_rates(&self, unit: Decimal) -> Result<StatedRates, RowFault> {
-        self.rates(unit, |kind, input| match kind {
-            TokenKind::CacheWrite5m => input.checked_mul(Decimal::new(125, 2)),
-            TokenKind::CacheWrite1h => input.checked_mul(Decimal::TWO),
-            _ => input.checked_mul(Decimal::new(1, 1)),
-        })
-    }
-
-    /// Reads five rates; of those left out, the cache's rise as the input rate does over `base`.
-    fn scaled_rates(&self, unit: Decimal, base: &StatedRates) -> Result<StatedRates, RowFault> {
-        self.rates(unit, |kind, input| {
-            let standard = base.rates.of(kind).per_million();
-            match base.rates.input.per_million() {
-                zero if zero.is_zero() => Some(standard),
-                base => standard.checked_mul(input)?.checked_div(base).map(|rate| rate.round_dp(12)),
-            }
-        })
-    }
-
-    fn rates(
-        &self,
-        unit: Decimal,
-        derive: impl Fn(TokenKind, Decimal) -> Option<Decimal>,
-    ) -> Result<StatedRates, RowFault> {
-        let input = self.rate("input", unit)?.ok_or_else(|| self.missing("input"))?;
-        let output = self.rate("output", unit)?.ok_or_else(|| self.missing("output"))?;
-        let mut derived = Vec::new();
-        let mut cache = |key: &str, kind| {
-            if let Some(rate) = self.rate(key, unit)? {
-                return Ok(rate);
-            }
-            derived.push(kind);
-            let rate = derive(kind, input.per_million()).and_then(|rate| Rate::new(rate.round_dp(12)).ok());
-            rate.ok_or_else(|| self.missing(key))
-        };
-        let rates = Rates {
-            input,
-            output,
-            cache_write_5m: cache("cache_write", TokenKind::CacheWrite5m)?,
-            cache_write_1h: cache("cache_write_1h", TokenKind::CacheWrite1h)?,
-            cache_read: cache("cache_read", TokenKind::CacheRead)?,
-        };
-        Ok(StatedRates { rates, derived })
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -1,5 +1,9 @@
 //! Whole prices: the stated examples, dates, tiers, modifiers, iterations, refusals, unknown models.
 
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use proptest::prelude::*;
+
 use super::*;
 use crate::id::MessageId;
 use crate::id::ModelId;
@@ -303,4 +307,100 @@ fn a_price_is_stored_as_it_is() {
     let json = serde_json::to_string(&price).unwrap();
     insta::assert_snapshot!(json, @r#"{"model":"claude-haiku-5-5","name":"Claude Haiku 5.5","source":"built_in","effective_from":null,"rates":{"input":"0.5","output":"2.5","cache_write_5m":"0.625","cache_write_1h":"1","cache_read":"0.05"},"derived":[],"tier_above":100000,"fast":false,"batch":false,"us_inference":true,"factor":"1.1","web_search_per_1000":"10"}"#);
     assert_eq!(serde_json::from_str::<Price>(&json).unwrap(), price);
+}
+
+/// Prices with a gap: what is not known for a day is taken from before it, and marked.
+#[test]
+fn a_day_without_a_price_is_estimated() {
+    let json = r#"{"models": [{"id": "claude-x", "prices": [
+        {"effective_from": "2026-03-01", "effective_until": "2026-04-01", "input": 1, "output": 1},
+        {"effective_from": "2026-05-01", "input": 2, "output": 1}]}]}"#;
+    let source = Source { source: PriceSource::Project, origin: "models.json", json };
+    let table = PriceTable::with(&[source]).unwrap().table;
+    for (at, expected, estimated) in [
+        ("2026-02-28T23:59:59Z", "1", true),
+        ("2026-03-01T00:00:00Z", "1", false),
+        ("2026-04-01T00:00:00Z", "1", true),
+        ("2026-05-01T00:00:00Z", "2", false),
+    ] {
+        let charge =
+            charges(&request("claude-x", at, in_out(1_000_000, 0)), &table, UnknownModel::Default).remove(0);
+        let cost = charge.cost.unwrap().total().to_string();
+        assert_eq!((cost.as_str(), charge.estimated), (expected, estimated), "{at}");
+    }
+}
+
+#[test]
+fn points_out_a_price_far_from_the_list() {
+    let json = include_str!("../../fixtures/models/list.json");
+    let source = Source { source: PriceSource::Project, origin: "models.json", json };
+    let table = PriceTable::with(&[source]).unwrap().table;
+    let at = NOON.parse().unwrap();
+    let rows: Vec<String> = table.off_list_rows(at).iter().map(OffList::to_string).collect();
+    assert_eq!(
+        rows,
+        ["row `claude-opus-4-5-20251101` prices input at $15.00 per million tokens, \
+          3 × the list price of `claude-opus-4-5-20251101` ($5.00)"]
+    );
+    // The same row is right for the model that cost so much.
+    assert_eq!(table.off_list("claude-opus-4-1-20250805", at), None);
+    assert_eq!(PriceTable::built_in().off_list("claude-opus-5-5", at), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    #[test]
+    fn the_parts_sum_to_the_whole_and_equal_the_rational_model(
+        row in 0..PriceTable::built_in().list_all().len(),
+        day in 0_i64..1_100,
+        counts in prop::array::uniform6(0_u64..3_000_000),
+        speed in prop::sample::select(vec![None, Some("fast"), Some("standard")]),
+        tier in prop::sample::select(vec![None, Some("batch"), Some("priority")]),
+        geo in prop::sample::select(vec![None, Some("us"), Some("global")]),
+    ) {
+        let model = &PriceTable::built_in().list_all()[row];
+        let at: jiff::Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
+        let at = at + jiff::SignedDuration::from_hours(24 * day);
+        let [input, output, write_5m, write_1h, cache_read, searches] = counts;
+        let tokens = RawTokens {
+            input, output, cache_read,
+            cache_write: write_5m + write_1h, cache_write_5m: write_5m, cache_write_1h: write_1h,
+        };
+        let mut request = request(model.id.as_str(), &at.to_string(), tokens);
+        request.flags.speed = speed.map(str::to_owned);
+        request.flags.service_tier = tier.map(str::to_owned);
+        request.flags.inference_geo = geo.map(str::to_owned);
+        request.flags.web_search_requests = searches;
+        let charge = priced(&request).remove(0);
+        let (cost, price) = (charge.cost.unwrap(), charge.price.unwrap());
+        let factor = ratio(price.factor);
+        let expected = [
+            (cost.input, input, price.rates.input, &factor),
+            (cost.output, output, price.rates.output, &factor),
+            (cost.cache_write_5m, write_5m, price.rates.cache_write_5m, &factor),
+            (cost.cache_write_1h, write_1h, price.rates.cache_write_1h, &factor),
+            (cost.cache_read, cache_read, price.rates.cache_read, &factor),
+            (cost.web_search, searches * 1000, price.web_search_per_1000, &ratio(rust_decimal::Decimal::ONE)),
+        ];
+        let mut total = Usd::ZERO;
+        for (found, tokens, rate, factor) in expected {
+            let pico = BigRational::from(BigInt::from(tokens) * 1_000_000) * ratio(rate.per_million()) * factor;
+            // The shipped prices need no rounding: a pico-dollar is finer than any of them times a token.
+            prop_assert_eq!(BigRational::from(BigInt::from(found.pico())), pico);
+            total += found;
+        }
+        prop_assert_eq!(cost.total(), total);
+        prop_assert!(!charge.estimated);
+    }
+}
+
+/// The quick subset, or as many as `CMAT_PROPTEST_CASES` says.
+#[expect(clippy::disallowed_methods, reason = "the number of cases is the tester's choice")]
+fn cases() -> u32 {
+    std::env::var("CMAT_PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+}
+
+fn ratio(decimal: rust_decimal::Decimal) -> BigRational {
+    BigRational::new(decimal.mantissa().into(), BigInt::from(10).pow(decimal.scale()))
 }

@@ -1,1 +1,225 @@
 //! Folders, environment, clock: the only reader of the process's surroundings.
+//!
+//! Everything else takes what it needs from a [`Config`] as an argument.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use etcetera::BaseStrategy as _;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::disk;
+use crate::pricing::UnknownModel;
+use crate::project;
+use crate::project::Project;
+
+/// How long Claude Code lets a SessionEnd hook run unless it is told otherwise (client reference, section 2).
+const CLIENT_LIMIT: Duration = Duration::from_millis(1500);
+
+/// Largest configuration file that is read, in bytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// What the process was started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The ledger, the outbox and the log: `$CMAT_HOME`, else `cmat` in the platform's data folder.
+    pub data_dir: PathBuf,
+    /// The user's own settings and models.json: `cmat` in the platform's config folder.
+    pub user_dir: PathBuf,
+    /// The user's home folder.
+    pub home: Option<PathBuf>,
+    /// The present folder.
+    pub cwd: PathBuf,
+    /// The project at hand.
+    pub project: Project,
+    /// Folders in which Claude Code keeps `projects/` and its settings; the first one is written to.
+    pub claude_folders: Vec<PathBuf>,
+    /// What a hook is told by its environment.
+    pub hook: HookEnvironment,
+    /// What happens with models that no price row is for.
+    pub unknown_model: UnknownModel,
+    /// Where programs are looked for: `PATH`.
+    pub search_path: Vec<PathBuf>,
+    /// Set inside Claude Code and its tools.
+    pub inside_claude_code: bool,
+}
+
+/// What a hook is told by its environment.
+#[derive(Debug, Clone, Default)]
+pub struct HookEnvironment {
+    /// `CMAT_CURRENT_TASK_ID`.
+    pub task: Option<String>,
+    /// `CMAT_SESSION_ID`, else `CLAUDE_CODE_SESSION_ID`.
+    pub session: Option<String>,
+    /// `CMAT_TRANSCRIPT_PATH`.
+    pub transcript: Option<PathBuf>,
+    /// `CMAT_ENHANCEMENT`.
+    pub enhancement: Option<String>,
+    /// `CMAT_AGENT`.
+    pub agent: Option<String>,
+    /// `CMAT_TAGS`, as `key=value` pairs between commas.
+    pub tags: BTreeMap<String, String>,
+    /// `CMAT_PROJECT_DIR`, else `CLAUDE_PROJECT_DIR`.
+    pub project_dir: Option<PathBuf>,
+    /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.8 of what the client grants.
+    pub limit: Duration,
+}
+
+/// The user's `config.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    #[serde(default)]
+    unknown_model: UnknownModelSetting,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UnknownModelSetting {
+    #[default]
+    Default,
+    Unpriced,
+}
+
+impl Config {
+    /// Reads the surroundings; `project` is the folder that the command line names.
+    ///
+    /// # Errors
+    /// If there is neither a home folder nor `CMAT_HOME`, or if the user's `config.toml` cannot be understood.
+    pub fn read(project: Option<&Path>) -> anyhow::Result<Self> {
+        let surroundings = Self::without_file(project)?;
+        let file = read_config_file(&surroundings.user_dir.join("config.toml"))?;
+        Ok(Self {
+            unknown_model: match file.unknown_model {
+                UnknownModelSetting::Default => UnknownModel::Default,
+                UnknownModelSetting::Unpriced => UnknownModel::Unpriced,
+            },
+            ..surroundings
+        })
+    }
+
+    /// Reads the surroundings without the user's `config.toml`: what a hook falls back to if that is broken.
+    ///
+    /// # Errors
+    /// If there is neither a home folder nor `CMAT_HOME`, or no present folder.
+    pub fn without_file(project: Option<&Path>) -> anyhow::Result<Self> {
+        let folders = etcetera::choose_base_strategy().ok();
+        let home = folders.as_ref().map(|folders| folders.home_dir().to_owned());
+        let data_dir = path_variable("CMAT_HOME")
+            .or_else(|| folders.as_ref().map(|folders| folders.data_dir().join("cmat")))
+            .context("there is no home folder to keep the ledger in: set CMAT_HOME to a folder")?;
+        let user_dir =
+            folders.as_ref().map_or_else(|| data_dir.clone(), |folders| folders.config_dir().join("cmat"));
+        let cwd = std::env::current_dir()
+            .or_else(|error| home.clone().ok_or(error))
+            .context("there is no present folder")?;
+        let hook = hook_environment();
+        let start =
+            project.map(Path::to_owned).or_else(|| hook.project_dir.clone()).unwrap_or_else(|| cwd.clone());
+        Ok(Self {
+            project: project::find(&start, home.as_deref()),
+            claude_folders: claude_folders(home.as_deref()),
+            data_dir: std::path::absolute(data_dir)?,
+            user_dir,
+            home,
+            cwd,
+            hook,
+            unknown_model: UnknownModel::Default,
+            search_path: variable("PATH")
+                .map(|path| std::env::split_paths(&path).collect())
+                .unwrap_or_default(),
+            inside_claude_code: variable("CLAUDECODE").is_some(),
+        })
+    }
+
+    /// Returns the present time in UTC; a test fixes it with `CMAT_NOW`.
+    #[expect(clippy::disallowed_methods, reason = "this is the reader of the clock")]
+    pub fn now(&self) -> Timestamp {
+        variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()).unwrap_or_else(Timestamp::now)
+    }
+}
+
+/// Returns the path of the running program.
+pub fn current_program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
+fn read_config_file(path: &Path) -> anyhow::Result<ConfigFile> {
+    let mut text = String::new();
+    match disk::open_regular(path) {
+        Ok(file) => file.take(MAX_CONFIG_BYTES).read_to_string(&mut text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ConfigFile::default()),
+        Err(error) => Err(error),
+    }
+    .with_context(|| format!("cannot read `{}`", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("`{}` is not a configuration of cmat", path.display()))
+}
+
+fn hook_environment() -> HookEnvironment {
+    let text = |name: &str| variable(name)?.into_string().ok().filter(|text| !text.trim().is_empty());
+    let milliseconds = |name: &str| text(name)?.trim().parse().ok().map(Duration::from_millis);
+    let client_limit = milliseconds("CLAUDE_CODE_SESSIONEND_HOOKS_TIMEOUT_MS").unwrap_or(CLIENT_LIMIT);
+    HookEnvironment {
+        task: text("CMAT_CURRENT_TASK_ID"),
+        session: text("CMAT_SESSION_ID").or_else(|| text("CLAUDE_CODE_SESSION_ID")),
+        transcript: path_variable("CMAT_TRANSCRIPT_PATH"),
+        enhancement: text("CMAT_ENHANCEMENT"),
+        agent: text("CMAT_AGENT"),
+        tags: text("CMAT_TAGS").map(|tags| parse_tags(&tags)).unwrap_or_default(),
+        project_dir: path_variable("CMAT_PROJECT_DIR").or_else(|| path_variable("CLAUDE_PROJECT_DIR")),
+        limit: milliseconds("CMAT_DEADLINE_MS").unwrap_or(client_limit * 4 / 5),
+    }
+}
+
+fn parse_tags(tags: &str) -> BTreeMap<String, String> {
+    tags.split(',')
+        .filter_map(|tag| tag.split_once('='))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .filter(|(key, _)| !key.is_empty())
+        .collect()
+}
+
+fn claude_folders(home: Option<&Path>) -> Vec<PathBuf> {
+    let named = path_variable("CLAUDE_CONFIG_DIR");
+    let usual = home.map(|home| [home.join(".claude"), home.join(".config/claude")]);
+    let mut folders: Vec<PathBuf> = named.into_iter().chain(usual.into_iter().flatten()).collect();
+    folders.dedup();
+    folders
+}
+
+fn path_variable(name: &str) -> Option<PathBuf> {
+    variable(name).map(PathBuf::from)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_tags_as_pairs() {
+        let expected =
+            BTreeMap::from([("chapter".to_owned(), "3".to_owned()), ("a".to_owned(), "b=c".to_owned())]);
+        assert_eq!(parse_tags("chapter=3, a = b=c, nothing, =x"), expected);
+    }
+
+    #[test]
+    fn refuses_a_configuration_that_it_does_not_understand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        assert!(read_config_file(&path).is_ok());
+        disk::replace::write(&path, b"unknown_model = \"guess\"", disk::replace::Access::Private).unwrap();
+        let error = format!("{:#}", read_config_file(&path).unwrap_err());
+        assert!(error.contains("is not a configuration of cmat"), "{error}");
+        assert!(error.contains("unknown variant `guess`"), "{error}");
+    }
+}

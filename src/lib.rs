@@ -32,6 +32,10 @@ pub mod report;
 
 pub mod disk;
 
+pub mod project;
+
+pub mod task_file;
+
 pub mod models_file;
 
 pub mod ledger;

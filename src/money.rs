@@ -91,17 +91,25 @@ impl Usd {
     /// # Ok::<(), cmat::money::MoneyError>(())
     /// ```
     pub fn rounded(self, places: u32) -> String {
+        let (sign, whole, fraction) = self.digits(places);
+        format!("{sign}{}{fraction}", grouped(whole))
+    }
+
+    /// Returns the amount with `places` decimal places (0 to 12), rounded half to even, without commas.
+    pub fn fixed(self, places: u32) -> String {
+        let (sign, whole, fraction) = self.digits(places);
+        format!("{sign}{whole}{fraction}")
+    }
+
+    fn digits(self, places: u32) -> (&'static str, u128, String) {
         let places = places.min(PICO_PLACES);
-        let unit = 10_i128.pow(PICO_PLACES - places);
-        let rounded = div_half_even(self.0, unit);
+        let rounded = div_half_even(self.0, 10_i128.pow(PICO_PLACES - places));
         let one = 10_i128.pow(places);
-        let sign = if rounded < 0 { "-" } else { "" };
-        let whole = grouped((rounded / one).unsigned_abs());
-        if places == 0 {
-            return format!("{sign}{whole}");
-        }
-        let fraction = (rounded % one).unsigned_abs();
-        format!("{sign}{whole}.{fraction:0width$}", width = places as usize)
+        let fraction = match places {
+            0 => String::new(),
+            _ => format!(".{:0width$}", (rounded % one).unsigned_abs(), width = places as usize),
+        };
+        (if rounded < 0 { "-" } else { "" }, (rounded / one).unsigned_abs(), fraction)
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Intent {
     pub project_dir: Option<PathBuf>,
     /// The task that the environment names.
     pub task: Option<TaskId>,
+    /// The task that `.claude/cmat.task` of the worktree names.
+    pub task_file: Option<TaskId>,
     /// The enhancement that the environment names.
     pub enhancement: Option<String>,
     /// The agent that the environment names.
@@ -242,6 +244,7 @@ mod tests {
             cwd: "/home/größe/p".into(),
             project_dir: None,
             task: Some(TaskId::new("task/\"1\"\n").unwrap()),
+            task_file: None,
             enhancement: None,
             agent: Some("architect".to_owned()),
             tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
@@ -289,7 +292,7 @@ mod tests {
         let text = concat!(
             r#"{"version":1,"intent":{"event":"session_end","session":"abc123","#,
             r#""transcript":"/home/größe/.claude/projects/p/abc123.jsonl","cwd":"/home/größe/p","#,
-            r#""project_dir":null,"task":"task/\"1\"\n","enhancement":null,"agent":"architect","#,
+            r#""project_dir":null,"task":"task/\"1\"\n","task_file":null,"enhancement":null,"agent":"architect","#,
             r#""tags":{"team":"a"},"reason":"other","at":"2026-11-21T12:00:00.123456789Z"}}"#,
         );
         let (_folder, outbox) = outbox();

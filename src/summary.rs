@@ -1,1 +1,197 @@
-//! Totals of requests, folded by task, session and model.
+//! Totals of requests, and what a task or an enhancement comes to.
+//!
+//! Plain figures between the ledger and a report. Nothing here rounds: that is the report's.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::id::ModelId;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::money::Usd;
+use crate::pricing::CostByKind;
+use crate::pricing::Price;
+use crate::usage::TokenUsage;
+
+/// What a set of requests comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Number of distinct requests.
+    pub requests: u64,
+    /// Tokens as they are billed.
+    pub tokens: TokenUsage,
+    /// Web searches, billed per request.
+    pub web_search_requests: u64,
+    /// Cost of what is priced.
+    pub cost: CostByKind,
+    /// A price was guessed: an unknown Claude model at the default model's price.
+    pub estimated: bool,
+    /// The true figures may be higher: a request was cut off, or a prompt has no answer in the transcript.
+    pub lower_bound: bool,
+    /// Models without a price; their tokens count, their money is unknown.
+    pub unpriced_models: BTreeSet<ModelId>,
+}
+
+impl Totals {
+    /// Adds the figures of other requests.
+    ///
+    /// Counts saturate at `u64::MAX`, which no ledger reaches.
+    pub fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.tokens = TokenUsage {
+            input: self.tokens.input.saturating_add(other.tokens.input),
+            output: self.tokens.output.saturating_add(other.tokens.output),
+            cache_write_5m: self.tokens.cache_write_5m.saturating_add(other.tokens.cache_write_5m),
+            cache_write_1h: self.tokens.cache_write_1h.saturating_add(other.tokens.cache_write_1h),
+            cache_read: self.tokens.cache_read.saturating_add(other.tokens.cache_read),
+        };
+        self.web_search_requests = self.web_search_requests.saturating_add(other.web_search_requests);
+        self.cost = CostByKind {
+            input: self.cost.input + other.cost.input,
+            output: self.cost.output + other.cost.output,
+            cache_write_5m: self.cost.cache_write_5m + other.cost.cache_write_5m,
+            cache_write_1h: self.cost.cache_write_1h + other.cost.cache_write_1h,
+            cache_read: self.cost.cache_read + other.cost.cache_read,
+            web_search: self.cost.web_search + other.cost.web_search,
+        };
+        self.estimated |= other.estimated;
+        self.lower_bound |= other.lower_bound;
+        self.unpriced_models.extend(other.unpriced_models.iter().cloned());
+    }
+}
+
+/// Figures that another machine or program wrote into the task queue, adopted as they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// How many writings they come from.
+    pub entries: u64,
+    /// Input tokens.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Cache write tokens of both kinds.
+    pub cache_write: u64,
+    /// Cache read tokens.
+    pub cache_read: u64,
+    /// Cost in USD, as stated there: rounded to four places.
+    pub cost: Usd,
+}
+
+/// A session's share of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionShare {
+    /// The session.
+    pub session: SessionId,
+    /// First request of the session for this task, UTC.
+    pub first: Timestamp,
+    /// Last request of the session for this task, UTC.
+    pub last: Timestamp,
+    /// What its requests come to.
+    pub totals: Totals,
+}
+
+/// What a task comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskSummary {
+    /// The task.
+    pub task: TaskId,
+    /// Real path of the project's main worktree.
+    pub project: PathBuf,
+    /// The task's title in its queue.
+    pub title: Option<String>,
+    /// The enhancement that the task belongs to.
+    pub enhancement: Option<String>,
+    /// The agent that the queue assigned.
+    pub agent: Option<String>,
+    /// All its requests.
+    pub totals: Totals,
+    /// By price row, dearest first.
+    pub models: Vec<(ModelId, Totals)>,
+    /// By session, earliest first.
+    pub sessions: Vec<SessionShare>,
+    /// What other writers recorded for it.
+    pub elsewhere: Elsewhere,
+}
+
+impl TaskSummary {
+    /// Returns the cost of the task, what was recorded elsewhere included.
+    pub fn cost(&self) -> Usd {
+        self.totals.cost.total() + self.elsewhere.cost
+    }
+
+    /// Returns the input tokens, those recorded elsewhere included; saturates.
+    pub fn input(&self) -> u64 {
+        self.totals.tokens.input.saturating_add(self.elsewhere.input)
+    }
+
+    /// Returns the output tokens, those recorded elsewhere included; saturates.
+    pub fn output(&self) -> u64 {
+        self.totals.tokens.output.saturating_add(self.elsewhere.output)
+    }
+
+    /// Returns the cache write tokens of both kinds, those recorded elsewhere included; saturates.
+    pub fn cache_write(&self) -> u64 {
+        self.totals.tokens.cache_write().saturating_add(self.elsewhere.cache_write)
+    }
+
+    /// Returns the cache read tokens, those recorded elsewhere included; saturates.
+    pub fn cache_read(&self) -> u64 {
+        self.totals.tokens.cache_read.saturating_add(self.elsewhere.cache_read)
+    }
+
+    /// Returns the session that was active last.
+    pub fn last_session(&self) -> Option<&SessionId> {
+        self.sessions.iter().max_by_key(|share| (share.last, &share.session)).map(|share| &share.session)
+    }
+}
+
+/// A request with its charges: all that is needed to compute its cost by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedRequest {
+    /// The `message.id`, or what stands in for it.
+    pub id: String,
+    /// The API's `request-id`.
+    pub request_id: Option<String>,
+    /// When it was made, UTC.
+    pub at: Timestamp,
+    /// The session that owns it.
+    pub session: String,
+    /// The agent that made it.
+    pub agent: Option<String>,
+    /// The model that answered.
+    pub model: ModelId,
+    /// Its output count is final.
+    pub complete: bool,
+    /// Lines of transcripts that repeat it, itself included.
+    pub n_lines: u64,
+    /// What its parts cost.
+    pub charges: Vec<ExplainedCharge>,
+}
+
+/// A charge as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedCharge {
+    /// Which part of the request, such as `message`.
+    pub kind: String,
+    /// The price it was made with; `None` if it is unpriced or not billed.
+    pub price: Option<Price>,
+    /// Why it has no cost.
+    pub unpriced: Option<String>,
+    /// Its tokens.
+    pub tokens: TokenUsage,
+    /// Its web searches.
+    pub web_search_requests: u64,
+    /// What it costs.
+    pub cost: CostByKind,
+    /// The price was guessed.
+    pub estimated: bool,
+}
+
+impl ExplainedRequest {
+    /// Returns what the request costs, as far as it is priced.
+    pub fn cost(&self) -> Usd {
+        self.charges.iter().map(|charge| charge.cost.total()).sum()
+    }
+}

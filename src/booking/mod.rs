@@ -1,1 +1,263 @@
 //! From a transcript on disk to a priced task: reads, records, derives, projects.
+//!
+//! The one path that hooks, `costs extract` and `reconcile` share. Every step can be killed and run again: files
+//! are read on from their cursors, requests are recorded once, queues are brought to what the ledger says. It
+//! decides nothing about money and reads neither clock nor environment.
+
+pub mod leftovers;
+pub mod prices;
+pub mod projection;
+pub mod reading;
+pub mod session_files;
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::attribution::BindingSource;
+use crate::booking::prices::PriceTables;
+use crate::booking::projection::Projected;
+use crate::booking::reading::Read;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::ledger::Durability;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::recording::NewBinding;
+use crate::ledger::recording::Recording;
+use crate::ledger::recording::Sureness;
+use crate::ledger::recording::TaskRow;
+use crate::project;
+use crate::project::Project;
+use crate::summary::SessionShare;
+use crate::summary::TaskSummary;
+use crate::task_queue::QueuedTask;
+use crate::task_queue::TaskQueue;
+
+/// Why something could not be booked.
+#[derive(Debug, thiserror::Error)]
+pub enum BookingError {
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A transcript could not be read.
+    #[error("transcript `{}` could not be read", path.display())]
+    Transcript {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A price table could not be used.
+    #[error(transparent)]
+    Prices(#[from] crate::models_file::ModelsFileError),
+}
+
+/// What is needed to book: the ledger, the price tables, and how long it may take.
+#[derive(Debug)]
+pub struct Books {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Price tables by project.
+    pub prices: PriceTables,
+    /// The user's home folder, which is no project.
+    pub home: Option<PathBuf>,
+    /// Folders in which Claude Code keeps `projects/`.
+    pub claude_folders: Vec<PathBuf>,
+    /// The present time, UTC.
+    pub now: Timestamp,
+    /// When to stop and leave the rest to the next run.
+    pub deadline: Instant,
+}
+
+/// What a session is bound to.
+#[derive(Debug, Clone, Default)]
+pub struct Assignment {
+    /// The task.
+    pub task: Option<TaskId>,
+    /// An enhancement for a task that names none.
+    pub enhancement: Option<String>,
+    /// The agent at work.
+    pub agent: Option<String>,
+    /// Tags as a JSON object.
+    pub tags: Option<String>,
+}
+
+/// What became of a transcript.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Booked {
+    /// Requests that the ledger did not know.
+    pub n_new: u64,
+    /// Requests that the transcript's sessions own, new or known.
+    pub n_requests: u64,
+    /// Lines that could not be read, in all files of the session, ever.
+    pub n_skipped: u64,
+    /// The deadline came before the end; the next run reads on.
+    pub unfinished: bool,
+}
+
+/// What `extract_and_store` came to.
+#[derive(Debug)]
+pub struct Extracted {
+    /// What the task costs now.
+    pub task: TaskSummary,
+    /// The session's share of it.
+    pub share: SessionShare,
+    /// Whether the task queue shows it.
+    pub projected: Projected,
+}
+
+impl Books {
+    /// Reads the session whose main transcript is at `transcript`, all its files, from where each was left.
+    ///
+    /// `session` is what the hook called it; `None` takes what the transcript's lines or its name say. A
+    /// transcript that does not exist is an empty one: sessions without a prompt never get a file.
+    pub fn book_session(
+        &mut self,
+        transcript: &Path,
+        session: Option<&SessionId>,
+    ) -> Result<(SessionId, Booked), BookingError> {
+        let found = session_files::find(transcript, session)
+            .map_err(|source| BookingError::Transcript { path: transcript.to_owned(), source })?;
+        let mut booked = Booked::default();
+        for file in &found.files {
+            let Read { n_new, n_skipped, unfinished } = self.read_file(file, &found.session)?;
+            booked.n_new += n_new;
+            booked.n_skipped += n_skipped;
+            booked.unfinished |= unfinished;
+            if unfinished {
+                break;
+            }
+        }
+        booked.n_requests = self.ledger.n_requests(&found.session)?;
+        Ok((found.session, booked))
+    }
+
+    /// Books a transcript for a task, as a person asked: the library's form of `cmat costs extract`.
+    ///
+    /// Returns what the task costs then; `None` if the transcript, or the session `only`, has no usage.
+    ///
+    /// # Errors
+    /// As [`BookingError`] says. What was recorded before an error stays recorded.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use cmat::booking::Books;
+    /// use cmat::project;
+    ///
+    /// fn book(books: &mut Books) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let project = project::find(Path::new("/home/ann/app"), None);
+    ///     let task = "task_1702345678_12345".parse()?;
+    ///     let transcript = Path::new("/home/ann/.claude/projects/-home-ann-app/7f3a.jsonl");
+    ///     if let Some(extracted) = books.extract_and_store(&task, transcript, None, &project)? {
+    ///         println!("{}", extracted.share.totals.cost.total());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn extract_and_store(
+        &mut self,
+        task: &TaskId,
+        transcript: &Path,
+        only: Option<&SessionId>,
+        project: &Project,
+    ) -> Result<Option<Extracted>, BookingError> {
+        let (session, _booked) = self.book_session(transcript, None)?;
+        let session = only.unwrap_or(&session);
+        if self.ledger.n_requests(session)? == 0 {
+            return Ok(None);
+        }
+        let assignment = Assignment { task: Some(task.clone()), ..Assignment::default() };
+        let Some(row) = self.assign(session, project, &assignment, BindingSource::Command)? else {
+            return Ok(None);
+        };
+        let projected = self.project_pending()?;
+        let task = self.ledger.task_summary(row)?;
+        let share = task.sessions.iter().find(|share| share.session == *session).cloned();
+        Ok(share.map(|share| Extracted { task, share, projected }))
+    }
+
+    /// Binds `session` to what `assignment` says, in `project`.
+    ///
+    /// Returns the task, if one is named.
+    pub fn assign(
+        &mut self,
+        session: &SessionId,
+        project: &Project,
+        assignment: &Assignment,
+        source: BindingSource,
+    ) -> Result<Option<TaskRow>, BookingError> {
+        let queue = assignment.task.as_ref().and_then(|task| in_queue(project, task, self.deadline));
+        let durability = match source {
+            BindingSource::Command => Durability::Irreplaceable,
+            _ => Durability::Repeatable,
+        };
+        let mut recording = self.ledger.record(durability)?;
+        recording.session_in_project(session, &project.root, &project.worktree, Sureness::Told)?;
+        let task = match &assignment.task {
+            Some(task) => Some(known_task(&mut recording, project, task, queue.as_ref())?),
+            None => None,
+        };
+        if task.is_some() || assignment.enhancement.is_some() {
+            recording.bind_session(
+                session,
+                &NewBinding {
+                    task,
+                    enhancement: assignment.enhancement.as_deref(),
+                    agent: assignment.agent.as_deref(),
+                    tags: assignment.tags.as_deref(),
+                    said: self.now,
+                    source,
+                },
+            )?;
+        }
+        recording.commit()?;
+        Ok(task)
+    }
+
+    /// Notes the project of a session that nobody told, by the folder that its lines name.
+    fn guess_project(&mut self, session: &SessionId) -> Result<(), BookingError> {
+        let Some(folder) = self.ledger.folder_without_project(session)? else { return Ok(()) };
+        let project = project::find(&folder, self.home.as_deref());
+        let mut recording = self.ledger.record(Durability::Repeatable)?;
+        recording.session_in_project(session, &project.root, &project.worktree, Sureness::Guessed)?;
+        recording.commit()?;
+        Ok(())
+    }
+}
+
+/// Stores a task with what its queue says of it, and has that queue show its cost.
+fn known_task(
+    recording: &mut Recording<'_>,
+    project: &Project,
+    task: &TaskId,
+    queue: Option<&(TaskQueue, Option<QueuedTask>)>,
+) -> Result<TaskRow, LedgerError> {
+    let row = recording.task(&project.root, task)?;
+    if let Some((queue, found)) = queue {
+        if let Some(QueuedTask { title, enhancement, assigned_agent, .. }) = found {
+            recording.describe_task(
+                row,
+                title.as_deref(),
+                enhancement.as_deref(),
+                assigned_agent.as_deref(),
+            )?;
+        }
+        recording.show_in_queue(row, queue.path())?;
+    }
+    Ok(row)
+}
+
+/// Returns the queue of the project, and the task in it if the queue can be read and has it.
+fn in_queue(project: &Project, task: &TaskId, deadline: Instant) -> Option<(TaskQueue, Option<QueuedTask>)> {
+    let queue = find_queue(project)?;
+    let found = queue.read(deadline).ok().and_then(|document| document.task(task));
+    Some((queue, found))
+}
+
+/// Returns the task queue of a project: the worktree's own, else the main worktree's.
+pub fn find_queue(project: &Project) -> Option<TaskQueue> {
+    [&project.worktree, &project.root].into_iter().find_map(|folder| TaskQueue::find(folder))
+}

@@ -1,1 +1,194 @@
-//! The commands: one file each.
+//! The commands: one file each, `run(args, context)`.
+//!
+//! They know everything and decide nothing about money. Data goes to stdout, words to stderr; the exit code says
+//! what came of it. What hooks left undone is finished before a command answers.
+
+mod costs;
+mod explain;
+mod hook;
+mod reconcile;
+mod reprice;
+mod task;
+
+use std::ffi::OsString;
+use std::io;
+use std::io::Write;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::booking::Books;
+use crate::booking::leftovers::Finished;
+use crate::booking::leftovers::Ripe;
+use crate::booking::prices::PriceTables;
+use crate::cli::Cli;
+use crate::cli::Command;
+use crate::cli::Global;
+use crate::config::Config;
+use crate::ledger::Ledger;
+use crate::logging;
+use crate::outbox::Outbox;
+use crate::printable::printable_lines;
+
+/// How long a command waits for the ledger, and works on what hooks left, before it answers.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What came of a command; the exit code says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Not found, or failed; the message is printed already.
+    Failed,
+    /// Recorded, but a task queue could not be updated yet.
+    Deferred,
+    /// A check failed.
+    FailedCheck,
+    /// With `--strict`: a figure is estimated, a lower bound or partly unpriced.
+    Uncertain,
+}
+
+impl Exit {
+    /// Returns the exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Deferred => 4,
+            Self::FailedCheck => 5,
+            Self::Uncertain => 6,
+        }
+    }
+}
+
+/// What a command works with.
+struct Context<'out> {
+    config: Config,
+    global: Global,
+    out: &'out mut dyn Write,
+}
+
+/// Runs cmat with `arguments`, the program's name first, and returns its exit code.
+///
+/// As a hook it returns 0 whatever happens.
+pub fn run(arguments: &[OsString]) -> u8 {
+    if let [_program, first, rest @ ..] = arguments
+        && first == "hook"
+    {
+        hook::run(rest);
+        return Exit::Done.code();
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // If nobody reads the help, nobody misses it.
+            let _unread = usage.print();
+            return u8::try_from(usage.exit_code()).unwrap_or(2);
+        }
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = run_command(cli, &mut out).and_then(|exit| {
+        out.flush()?;
+        Ok(exit)
+    });
+    match result {
+        Ok(exit) => exit.code(),
+        Err(error) if is_broken_pipe(&error) => Exit::Done.code(),
+        Err(error) => {
+            complain(&format!("Error: {error:#}"));
+            Exit::Failed.code()
+        }
+    }
+}
+
+fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    logging::to_stderr(cli.global.verbose);
+    let config = Config::read(cli.global.project.as_deref())?;
+    let mut context = Context { config, global: cli.global, out };
+    match cli.command {
+        Command::Costs(command) => costs::run(&command, &mut context),
+        Command::Explain(args) => explain::run(&args, &mut context),
+        Command::Reconcile(args) => reconcile::run(&args, &mut context),
+        Command::Reprice(args) => reprice::run(&args, &mut context),
+        Command::Task(command) => task::run(&command, &mut context),
+        Command::Hook { .. } => Ok(Exit::Done),
+        _ => anyhow::bail!("not yet"),
+    }
+}
+
+impl Context<'_> {
+    /// Opens the ledger to book or to ask.
+    fn books(&self) -> anyhow::Result<Books> {
+        open_books(&self.config, Instant::now() + PATIENCE)
+    }
+
+    /// Opens the ledger and finishes what hooks left, so that an answer holds all that has ended.
+    fn settled_books(&self) -> anyhow::Result<Books> {
+        let mut books = self.books()?;
+        let finished = books.finish_leftovers(&Outbox::new(&self.config.data_dir), Ripe::All)?;
+        report_finished(&finished, &mut books);
+        Ok(books)
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox::new(&self.config.data_dir)
+    }
+
+    /// Prints a JSON document on a line of its own.
+    fn print_json(&mut self, document: &serde_json::Value) -> anyhow::Result<()> {
+        serde_json::to_writer(&mut *self.out, document)?;
+        writeln!(self.out)?;
+        Ok(())
+    }
+}
+
+fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
+    let wait = deadline.saturating_duration_since(Instant::now());
+    Ok(Books {
+        ledger: Ledger::open(&config.data_dir, wait).context("nothing was recorded")?,
+        prices: PriceTables::new(&config.user_dir, config.unknown_model),
+        home: config.home.clone(),
+        claude_folders: config.claude_folders.clone(),
+        now: config.now(),
+        deadline,
+    })
+}
+
+/// Tells what stands in the way of what hooks left; it is kept and tried again.
+fn report_finished(finished: &Finished, books: &mut Books) {
+    for fault in &finished.unreadable {
+        tracing::warn!("{}", printable_lines(&chain(fault)));
+    }
+    for fault in &finished.projected.deferred {
+        tracing::warn!("{}", printable_lines(&chain(fault)));
+    }
+    for fault in books.prices.faults() {
+        tracing::warn!("{}; the built-in prices were used", printable_lines(&chain(&fault)));
+    }
+}
+
+/// Returns an error and what caused it as one message.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Prints words for the person on stderr.
+fn complain(message: &str) {
+    // Nobody can be told that stderr is closed.
+    let _unread = writeln!(io::stderr(), "{}", printable_lines(message));
+}

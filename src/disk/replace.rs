@@ -134,6 +134,12 @@ pub fn create_new(path: &Path, content: &[u8], access: Access) -> Result<(), Rep
     sync_folder(path)
 }
 
+/// Gives a file that nobody reads or writes any more another name, in place of what may have it.
+#[expect(clippy::disallowed_methods, reason = "this is the room that replaces files")]
+pub fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
+    fs::rename(path, aside)
+}
+
 /// Makes a folder, and those above it, that only the owner may enter (0700). Folders that exist stay as they are.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)

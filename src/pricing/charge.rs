@@ -37,6 +37,18 @@ pub enum ChargeKind {
     AdvisorMessage,
 }
 
+impl ChargeKind {
+    /// Returns the name that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::FallbackMessage => "fallback_message",
+            Self::Compaction => "compaction",
+            Self::AdvisorMessage => "advisor_message",
+        }
+    }
+}
+
 /// Why a charge has no cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +57,16 @@ pub enum Unpriced {
     UnknownModel,
     /// The cost is too large to record (above 9.2 million USD): no honest usage.
     TooLarge,
+}
+
+impl Unpriced {
+    /// Returns the name that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownModel => "unknown_model",
+            Self::TooLarge => "too_large",
+        }
+    }
 }
 
 /// What one part of a request costs.

@@ -1,1 +1,106 @@
 //! Renders totals for people and for programs.
+//!
+//! Pure: figures in, text or JSON out. The layouts of `costs show` and `costs enhancement` are a contract, byte
+//! for byte (`fixtures/outputs`); everything beyond them stands behind a flag. Rounding happens here only.
+
+pub mod cost_sheet;
+pub mod explanation;
+pub mod json;
+pub mod table;
+
+use crate::money::Usd;
+use crate::summary::Totals;
+
+/// Decimal places of an amount in `costs`.
+pub const COST_PLACES: u32 = 4;
+
+/// How sure an amount is; people see it as `~$1.23` and `$1.23+`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Certainty {
+    /// A price was guessed.
+    pub estimated: bool,
+    /// The true amount may be higher: a lower bound, or a part without a price.
+    pub at_least: bool,
+}
+
+impl Certainty {
+    /// Returns how sure the cost of `totals` is.
+    pub fn of(totals: &Totals) -> Self {
+        Self {
+            estimated: totals.estimated,
+            at_least: totals.lower_bound || !totals.unpriced_models.is_empty(),
+        }
+    }
+
+    /// Returns whether the amount is exact.
+    pub fn is_exact(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Returns an amount with its marks: `$0.0789`, `~$0.0789`, `$0.0789+`.
+pub fn amount(cost: Usd, certainty: Certainty) -> String {
+    let tilde = if certainty.estimated { "~" } else { "" };
+    let plus = if certainty.at_least { "+" } else { "" };
+    format!("{tilde}${}{plus}", cost.rounded(COST_PLACES))
+}
+
+/// Returns an amount with its certainty in words, for a breakdown: `at least $0.0789`.
+pub fn amount_in_words(cost: Usd, certainty: Certainty) -> String {
+    let at_least = if certainty.at_least { "at least " } else { "" };
+    format!("{at_least}{}", amount(cost, Certainty { at_least: false, ..certainty }))
+}
+
+/// Returns what a person should know about the certainty of figures, one sentence each.
+pub fn remarks(totals: &Totals) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if totals.estimated {
+        remarks.push("estimated: some models have no price row and took the default model's price (`cmat models check`)".to_owned());
+    }
+    if totals.lower_bound {
+        remarks.push(
+            "at least: some answers were cut off, so the transcript understates their output".to_owned(),
+        );
+    }
+    if !totals.unpriced_models.is_empty() {
+        let models: Vec<String> = totals.unpriced_models.iter().map(ToString::to_string).collect();
+        remarks.push(format!("without a price: {} (`cmat models add`)", models.join(", ")));
+    }
+    remarks
+}
+
+/// Returns the share of `part` in `whole` with one decimal place, such as `15.2 %`; `–` of nothing.
+pub fn percentage(part: Usd, whole: Usd) -> String {
+    if whole <= Usd::ZERO {
+        return "–".to_owned();
+    }
+    let per_mille = (part.pico() * 1000 + whole.pico() / 2) / whole.pico();
+    format!("{}.{} %", per_mille / 10, per_mille % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_what_is_not_certain() {
+        let cost: Usd = "0.0789".parse().unwrap();
+        let check = |estimated, at_least, mark: &str, words: &str| {
+            let certainty = Certainty { estimated, at_least };
+            assert_eq!(amount(cost, certainty), mark);
+            assert_eq!(amount_in_words(cost, certainty), words);
+        };
+        check(false, false, "$0.0789", "$0.0789");
+        check(true, false, "~$0.0789", "~$0.0789");
+        check(false, true, "$0.0789+", "at least $0.0789");
+        check(true, true, "~$0.0789+", "at least ~$0.0789");
+    }
+
+    #[test]
+    fn shares_are_rounded_to_a_tenth() {
+        let usd = |text: &str| -> Usd { text.parse().unwrap() };
+        assert_eq!(percentage(usd("1"), usd("3")), "33.3 %");
+        assert_eq!(percentage(usd("2"), usd("3")), "66.7 %");
+        assert_eq!(percentage(usd("1"), usd("0")), "–");
+    }
+}

@@ -1,0 +1,150 @@
+//! Finishes what hooks left: intents that no run booked, queues that do not show what the ledger knows.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::attribution::BindingSource;
+use crate::booking::Assignment;
+use crate::booking::BookingError;
+use crate::booking::Books;
+use crate::booking::projection::Projected;
+use crate::id::SessionId;
+use crate::ledger::Durability;
+use crate::outbox::Intent;
+use crate::outbox::IntentName;
+use crate::outbox::Outbox;
+use crate::outbox::OutboxError;
+use crate::project;
+use crate::project::Project;
+
+/// Which intents are finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ripe {
+    /// All of them.
+    All,
+    /// Those older than this: younger ones may have a hook at work.
+    Older(Duration),
+}
+
+/// What finishing came to.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Intents that were booked now.
+    pub n_booked: u64,
+    /// Intents that are left for the next run.
+    pub n_left: u64,
+    /// Intents that cannot be read; they stay where they are.
+    pub unreadable: Vec<OutboxError>,
+    /// What the task queues came to.
+    pub projected: Projected,
+}
+
+impl Books {
+    /// Books what an intent says: the session's files, its task, its end.
+    ///
+    /// The name of the intent is noted in the ledger, so that a later run may remove its file.
+    pub fn book_intent(&mut self, name: &IntentName, intent: &Intent) -> Result<(), BookingError> {
+        let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
+        let project = project::find(folder, self.home.as_deref());
+        let session = match (&intent.transcript, &intent.session) {
+            (Some(transcript), session) => {
+                let (session, booked) = self.book_session(transcript, session.as_ref())?;
+                if booked.unfinished {
+                    // The cursor stands; the intent stays and the next run reads on.
+                    self.assign_intent(&session, &project, intent)?;
+                    return Ok(());
+                }
+                session
+            }
+            (None, Some(session)) => session.clone(),
+            (None, None) => return Ok(()),
+        };
+        self.assign_intent(&session, &project, intent)?;
+        let mut recording = self.ledger.record(Durability::Repeatable)?;
+        recording.session_ended(&session, intent.at, intent.reason.as_deref())?;
+        recording.booked(&name.to_string(), self.now)?;
+        recording.commit()?;
+        Ok(())
+    }
+
+    fn assign_intent(
+        &mut self,
+        session: &SessionId,
+        project: &Project,
+        intent: &Intent,
+    ) -> Result<(), BookingError> {
+        let (task, source) = match &intent.task {
+            Some(task) => (Some(task.clone()), BindingSource::Environment),
+            None => (intent.task_file.clone(), BindingSource::TaskFile),
+        };
+        let tags = if intent.tags.is_empty() { None } else { serde_json::to_string(&intent.tags).ok() };
+        let assignment =
+            Assignment { task, enhancement: intent.enhancement.clone(), agent: intent.agent.clone(), tags };
+        self.assign(session, project, &assignment, source)?;
+        Ok(())
+    }
+
+    /// Books the intents in `outbox`, brings the queues up to date, and removes intents that are safely booked.
+    pub fn finish_leftovers(&mut self, outbox: &Outbox, ripe: Ripe) -> Result<Finished, BookingError> {
+        let mut finished = Finished::default();
+        let names = match outbox.list() {
+            Ok(names) => names,
+            Err(fault) => {
+                finished.unreadable.push(fault);
+                Vec::new()
+            }
+        };
+        let mut booked = Vec::new();
+        for name in names {
+            if self.ledger.is_booked(&name.to_string())? {
+                booked.push(name);
+                continue;
+            }
+            if Instant::now() >= self.deadline {
+                finished.n_left += 1;
+                continue;
+            }
+            match outbox.read(&name) {
+                // Another run was quicker.
+                Ok(None) => {}
+                Ok(Some(intent)) if !self.is_ripe(&intent, ripe) => finished.n_left += 1,
+                Ok(Some(intent)) => {
+                    self.book_intent(&name, &intent)?;
+                    if self.ledger.is_booked(&name.to_string())? {
+                        finished.n_booked += 1;
+                        booked.push(name);
+                    } else {
+                        finished.n_left += 1;
+                    }
+                }
+                Err(fault) => finished.unreadable.push(fault),
+            }
+        }
+        finished.projected = self.project_pending()?;
+        self.remove_booked(outbox, &booked)?;
+        Ok(finished)
+    }
+
+    fn is_ripe(&self, intent: &Intent, ripe: Ripe) -> bool {
+        match ripe {
+            Ripe::All => true,
+            Ripe::Older(age) => self.now.duration_since(intent.at).unsigned_abs() >= age,
+        }
+    }
+
+    /// Removes the files of booked intents, once what they led to is safe on disk.
+    fn remove_booked(&mut self, outbox: &Outbox, booked: &[IntentName]) -> Result<(), BookingError> {
+        if booked.is_empty() || !self.ledger.checkpoint()? {
+            return Ok(());
+        }
+        for name in booked {
+            // A file that cannot be removed is only read again: booking twice is booking once.
+            if outbox.remove(name).is_ok() {
+                let mut recording = self.ledger.record(Durability::Repeatable)?;
+                recording.intent_removed(&name.to_string())?;
+                recording.commit()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,300 @@
+//! Brings the task queues to what the ledger says.
+//!
+//! Figures are compared and kept before they are replaced, and the lock is held only for the replacement itself,
+//! never across a ledger transaction. A queue that cannot be read or locked stays as it is: what it should show
+//! is marked in the ledger, and the next run tries again.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+
+use walkdir::WalkDir;
+
+use crate::booking::BookingError;
+use crate::booking::Books;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::ledger::Durability;
+use crate::ledger::foreign::ForeignFigures;
+use crate::ledger::foreign::Projection;
+use crate::ledger::foreign::Which;
+use crate::money::Usd;
+use crate::summary::Elsewhere;
+use crate::summary::TaskSummary;
+use crate::task_queue::CostKeys;
+use crate::task_queue::QueueDocument;
+use crate::task_queue::QueueError;
+use crate::task_queue::TaskQueue;
+
+/// How long a queue that is being written, or locked, is waited for at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// What a projection came to.
+#[derive(Debug, Default)]
+pub struct Projected {
+    /// Tasks whose keys were written.
+    pub n_written: u64,
+    /// Queues that could not be brought up to date yet, and why.
+    pub deferred: Vec<QueueError>,
+}
+
+/// What one task's keys hold and shall hold.
+struct Plan {
+    projection: Projection,
+    found: CostKeys,
+    wanted: CostKeys,
+}
+
+impl Books {
+    /// Writes what the ledger knows into every queue that does not show it yet.
+    ///
+    /// # Errors
+    /// Only those of the ledger; a queue that refuses is reported in [`Projected::deferred`].
+    pub fn project_pending(&mut self) -> Result<Projected, BookingError> {
+        self.project_queues(Which::Pending)
+    }
+
+    /// Compares every queue with the ledger and restores what others changed or erased.
+    ///
+    /// # Errors
+    /// As [`Books::project_pending`].
+    pub fn project_all(&mut self) -> Result<Projected, BookingError> {
+        self.project_queues(Which::All)
+    }
+
+    fn project_queues(&mut self, which: Which) -> Result<Projected, BookingError> {
+        let mut projected = Projected::default();
+        let mut by_queue: BTreeMap<PathBuf, Vec<Projection>> = BTreeMap::new();
+        for projection in self.ledger.projections(which)? {
+            by_queue.entry(projection.queue.clone()).or_default().push(projection);
+        }
+        for (queue, projections) in by_queue {
+            let deadline = self.deadline.min(Instant::now() + LONGEST_WAIT);
+            match self.project(&TaskQueue::new(&queue), projections, deadline)? {
+                Ok(n_written) => projected.n_written += n_written,
+                Err(error) => projected.deferred.push(error),
+            }
+        }
+        Ok(projected)
+    }
+
+    fn project(
+        &mut self,
+        queue: &TaskQueue,
+        projections: Vec<Projection>,
+        deadline: Instant,
+    ) -> Result<Result<u64, QueueError>, BookingError> {
+        let mut waiting = projections;
+        let mut n_written = 0;
+        while !waiting.is_empty() {
+            let document = match queue.read(deadline) {
+                Ok(document) => document,
+                Err(error) => return Ok(Err(error)),
+            };
+            let plans = self.plan(&document, std::mem::take(&mut waiting))?;
+            drop(document);
+            let changed = match replace(queue, &plans, deadline) {
+                Ok((written, changed)) => {
+                    n_written += written;
+                    changed
+                }
+                Err(error) => return Ok(Err(error)),
+            };
+            let mut recording = self.ledger.record(Durability::Repeatable)?;
+            for plan in plans {
+                if changed.contains(plan.projection.name.as_str()) {
+                    waiting.push(plan.projection);
+                } else {
+                    recording.shows(&plan.projection, &figures(&plan.wanted))?;
+                }
+            }
+            recording.commit()?;
+            if !waiting.is_empty() && Instant::now() >= deadline {
+                return Ok(Err(QueueError::Restless { path: queue.path().to_owned() }));
+            }
+        }
+        Ok(Ok(n_written))
+    }
+
+    /// Compares what the queue shows with the ledger, keeps what others wrote, and decides what it shall show.
+    fn plan(
+        &mut self,
+        document: &QueueDocument,
+        projections: Vec<Projection>,
+    ) -> Result<Vec<Plan>, BookingError> {
+        let mut shown = Vec::new();
+        for mut projection in projections {
+            let task = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
+            // A task that the queue does not have (any more) is not waited for; its cost stays in the ledger.
+            let found = task.map(|task| task.costs).unwrap_or_default();
+            projection.baseline = self.take_note(&projection, &found)?;
+            shown.push((projection, found));
+        }
+        let mut recording_plans = Vec::new();
+        for (projection, found) in shown {
+            let summary = self.ledger.task_summary(projection.task)?;
+            let wanted = cost_keys(&summary, &found);
+            recording_plans.push(Plan { projection, found, wanted });
+        }
+        let mut recording = self.ledger.record(Durability::Repeatable)?;
+        for plan in &recording_plans {
+            recording.will_show(&plan.projection, &figures(&plan.wanted))?;
+        }
+        recording.commit()?;
+        Ok(recording_plans)
+    }
+
+    /// Keeps figures that are not ours; returns the baseline of the task's keys.
+    fn take_note(
+        &mut self,
+        projection: &Projection,
+        found: &CostKeys,
+    ) -> Result<Option<String>, BookingError> {
+        let text = figures(found);
+        let is_known = *found == CostKeys::default()
+            || projection.baseline.as_ref() == Some(&text)
+            || self.ledger.is_shown(projection.task, &projection.queue, &text)?;
+        if is_known {
+            return Ok(projection.baseline.clone());
+        }
+        let baseline = projection.baseline.as_deref().map(keys_of).unwrap_or_default();
+        let increase = match found.session_id.as_deref().map(SessionId::new) {
+            Some(Ok(session)) if !self.is_known_session(&session)? => increase(&baseline, found),
+            _ => None,
+        };
+        let mut recording = self.ledger.record(Durability::Irreplaceable)?;
+        recording.foreign_figures(
+            projection,
+            &ForeignFigures {
+                found: &text,
+                expected: projection.baseline.as_deref(),
+                seen: self.now,
+                increase,
+                model: found.model.as_deref(),
+                session: found.session_id.as_deref(),
+            },
+        )?;
+        recording.commit()?;
+        Ok(Some(text))
+    }
+
+    fn is_known_session(&self, session: &SessionId) -> Result<bool, BookingError> {
+        let file_name = format!("{}.jsonl", session.as_str());
+        let stands_in = |folder: &PathBuf| {
+            WalkDir::new(folder.join("projects"))
+                .min_depth(2)
+                .max_depth(2)
+                .into_iter()
+                .filter_map(Result::ok)
+                .any(|entry| entry.file_name() == Path::new(&file_name))
+        };
+        Ok(self.ledger.knows_session(session)? || self.claude_folders.iter().any(stands_in))
+    }
+}
+
+/// Replaces the keys of all planned tasks at once.
+///
+/// Returns how many were written, and which tasks somebody changed since they were planned.
+fn replace(
+    queue: &TaskQueue,
+    plans: &[Plan],
+    deadline: Instant,
+) -> Result<(u64, BTreeSet<String>), QueueError> {
+    let differing: BTreeMap<&str, &Plan> = plans
+        .iter()
+        .filter(|plan| plan.found != plan.wanted && plan.wanted != CostKeys::default())
+        .map(|plan| (plan.projection.name.as_str(), plan))
+        .collect();
+    if differing.is_empty() {
+        return Ok((0, BTreeSet::new()));
+    }
+    let ids = differing.keys().filter_map(|name| TaskId::new(*name).ok()).collect();
+    let mut changed = BTreeSet::new();
+    let change = queue.lock(deadline)?.update(&ids, |task| {
+        let plan = differing.get(task.id.as_str())?;
+        if task.costs == plan.found || task.costs == plan.wanted {
+            changed.remove(task.id.as_str());
+            return Some(plan.wanted.clone());
+        }
+        changed.insert(task.id.as_str().to_owned());
+        None
+    })?;
+    Ok((change.written.len() as u64, changed))
+}
+
+/// Returns the seven values that show what a task comes to; `found` fills in what only another writer knows.
+pub fn cost_keys(summary: &TaskSummary, found: &CostKeys) -> CostKeys {
+    if summary.totals.requests == 0 && summary.elsewhere.entries == 0 {
+        return CostKeys::default();
+    }
+    CostKeys {
+        input_tokens: Some(summary.input().to_string()),
+        output_tokens: Some(summary.output().to_string()),
+        cache_creation_tokens: Some(summary.cache_write().to_string()),
+        cache_read_tokens: Some(summary.cache_read().to_string()),
+        usd: Some(summary.cost().fixed(4)),
+        model: summary.models.first().map(|(model, _)| model.as_str().to_owned()).or(found.model.clone()),
+        session_id: summary.last_session().map(|id| id.as_str().to_owned()).or(found.session_id.clone()),
+    }
+}
+
+/// The seven values as the ledger stores them.
+fn figures(keys: &CostKeys) -> String {
+    serde_json::json!(keys.pairs().map(|(_, value)| value)).to_string()
+}
+
+fn keys_of(figures: &str) -> CostKeys {
+    let values: [Option<String>; 7] = serde_json::from_str(figures).unwrap_or_default();
+    let [input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, usd, model, session_id] =
+        values;
+    CostKeys { input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, usd, model, session_id }
+}
+
+/// Returns what `found` has more than `baseline`, or `None` if any field fell or is no number.
+fn increase(baseline: &CostKeys, found: &CostKeys) -> Option<Elsewhere> {
+    let count =
+        |value: &Option<String>| value.as_deref().map_or(Some(0), |text| text.trim().parse::<u64>().ok());
+    let more =
+        |found: &Option<String>, baseline: &Option<String>| count(found)?.checked_sub(count(baseline)?);
+    let amount = |value: &Option<String>| value.as_deref().map_or(Some(Usd::ZERO), |text| text.parse().ok());
+    let cost = amount(&found.usd)? - amount(&baseline.usd)?;
+    (cost >= Usd::ZERO).then_some(Elsewhere {
+        entries: 1,
+        input: more(&found.input_tokens, &baseline.input_tokens)?,
+        output: more(&found.output_tokens, &baseline.output_tokens)?,
+        cache_write: more(&found.cache_creation_tokens, &baseline.cache_creation_tokens)?,
+        cache_read: more(&found.cache_read_tokens, &baseline.cache_read_tokens)?,
+        cost,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(input: &str, usd: &str) -> CostKeys {
+        CostKeys { input_tokens: Some(input.to_owned()), usd: Some(usd.to_owned()), ..CostKeys::default() }
+    }
+
+    #[test]
+    fn figures_survive_being_stored() {
+        let keys = keys("12", "0.5000");
+        assert_eq!(keys_of(&figures(&keys)), keys);
+    }
+
+    #[test]
+    fn an_increase_needs_every_field_to_stand_or_grow() {
+        let check = |baseline, found, expected: Option<(u64, &str)>| {
+            let increase = increase(&baseline, &found).map(|more| (more.input, more.cost.to_string()));
+            assert_eq!(increase, expected.map(|(input, cost)| (input, cost.to_owned())));
+        };
+        check(CostKeys::default(), keys("12", "0.5"), Some((12, "0.5")));
+        check(keys("10", "0.5"), keys("12", "0.75"), Some((2, "0.25")));
+        check(keys("13", "0.5"), keys("12", "0.75"), None);
+        check(keys("10", "0.8"), keys("12", "0.75"), None);
+        check(keys("10", "0.5"), keys("much", "0.75"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! The files of a session: its main transcript and those of its subagents.
+//!
+//! Three layouts are in use (client reference, section 4): `<session>/subagents/**` beside `<session>.jsonl`, flat
+//! `agent-*.jsonl` beside it that name the session (2.0.x), and lines in the main file itself (1.0.x).
+
+use std::io;
+use std::io::BufReader;
+use std::path::Path;
+use std::path::PathBuf;
+
+use walkdir::WalkDir;
+
+use crate::disk;
+use crate::id::SessionId;
+use crate::transcript;
+
+/// A session and its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionFiles {
+    /// The session.
+    pub session: SessionId,
+    /// Its files that exist, the main one first, then by name.
+    pub files: Vec<PathBuf>,
+}
+
+/// Finds the files of the session whose main transcript is at `main`.
+///
+/// # Errors
+/// If a transcript is there and cannot be opened, or is no regular file. None there is no error.
+pub fn find(main: &Path, session: Option<&SessionId>) -> io::Result<SessionFiles> {
+    let main = real_path(main)?;
+    let exists = match disk::open_regular(&main) {
+        Ok(_file) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    let session = match session {
+        Some(session) => session.clone(),
+        None => named_by(&main, exists)?,
+    };
+    let mut files = Vec::new();
+    if exists {
+        files.push(main.clone());
+    }
+    files.extend(below(&main.with_extension("")));
+    files.extend(flat_beside(&main, &session));
+    files.sort_by_key(|path| (*path != main, path.clone()));
+    Ok(SessionFiles { session, files })
+}
+
+/// Returns the path without links and `..`, so that a file has one cursor however it was named.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(path) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn named_by(main: &Path, exists: bool) -> io::Result<SessionId> {
+    if exists && let Some(session) = transcript::named_session(BufReader::new(disk::open_regular(main)?))? {
+        return Ok(session);
+    }
+    let stem = main.file_stem().unwrap_or(main.as_os_str()).to_string_lossy();
+    SessionId::new(stem).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file() && is_transcript(entry.path()))
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}
+
+fn flat_beside(main: &Path, session: &SessionId) -> Vec<PathBuf> {
+    let Some(folder) = main.parent() else { return Vec::new() };
+    WalkDir::new(folder)
+        .min_depth(1)
+        .max_depth(1)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file() && is_transcript(entry.path()))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("agent-") && entry.path() != main)
+        .filter(|entry| names(entry.path(), session))
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}
+
+fn names(path: &Path, session: &SessionId) -> bool {
+    let Ok(file) = disk::open_regular(path) else { return false };
+    transcript::named_session(BufReader::new(file)).is_ok_and(|named| named.as_ref() == Some(session))
+}
+
+/// Returns whether a path is named as transcripts are.
+pub fn is_transcript(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jsonl")
+}

@@ -1,0 +1,293 @@
+//! `cmat costs extract | show | enhancement`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use anyhow::bail;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::booking;
+use crate::booking::Books;
+use crate::cli::CostsCommand;
+use crate::cli::EnhancementArgs;
+use crate::cli::ExtractArgs;
+use crate::cli::ShowArgs;
+use crate::commands::Context;
+use crate::commands::Exit;
+use crate::commands::chain;
+use crate::commands::complain;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::ledger::recording::TaskRow;
+use crate::ledger::totals::Dimension;
+use crate::ledger::totals::Scope;
+use crate::models_file;
+use crate::money::grouped;
+use crate::report;
+use crate::report::cost_sheet;
+use crate::report::cost_sheet::EnhancementSheet;
+use crate::report::cost_sheet::TaskSheet;
+use crate::report::json;
+use crate::summary::TaskSummary;
+use crate::summary::Totals;
+use crate::task_queue::CostKeys;
+use crate::task_queue::QueuedTask;
+
+pub(super) fn run(command: &CostsCommand, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    match command {
+        CostsCommand::Extract(args) => extract(args, context),
+        CostsCommand::Show(args) => show(args, context),
+        CostsCommand::Enhancement(args) => enhancement(args, context),
+    }
+}
+
+fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let task = TaskId::new(&args.task)?;
+    let only = args.session.as_deref().filter(|id| !id.is_empty()).map(SessionId::new).transpose()?;
+    let transcript = context.config.cwd.join(&args.transcript);
+    if !transcript.exists() {
+        bail!("transcript `{}` does not exist", transcript.display());
+    }
+    // A wrong price table would be stamped on every request: better to mend it first.
+    models_file::load(Some(&context.config.project.root), Some(&context.config.user_dir))
+        .context("nothing was recorded")?;
+    let mut books = context.books()?;
+    if !args.force && !is_known_task(&task, &books, context)? {
+        bail!("Task not found: {task} (`--force` records its cost all the same)");
+    }
+    let n_before = books.ledger.n_all_requests()?;
+    let extracted = books.extract_and_store(&task, &transcript, only.as_ref(), &context.config.project)?;
+    tell_skipped(&books, &transcript)?;
+    let Some(extracted) = extracted else {
+        writeln!(context.out, "No usage data found in transcript")?;
+        return Ok(Exit::Done);
+    };
+    let share = extracted.share.totals;
+    if context.global.json {
+        let n_new = books.ledger.n_all_requests()?.saturating_sub(n_before);
+        let session = extracted.share.session.as_str();
+        context.print_json(&json::extracted(task.as_str(), session, n_new, &share, extracted.task.cost()))?;
+    } else {
+        let certainty = report::Certainty::of(&share);
+        writeln!(context.out, "Cost extracted: {}", report::amount(share.cost.total(), certainty))?;
+    }
+    for fault in &extracted.projected.deferred {
+        complain(&format!("recorded, but not yet shown in the task queue: {}", chain(fault)));
+    }
+    remark(&share);
+    let exit = certain_exit(&share, context);
+    Ok(if extracted.projected.deferred.is_empty() { exit } else { Exit::Deferred })
+}
+
+/// Returns whether the project's queue, or cmat itself, has the task. Without a queue every task is known.
+fn is_known_task(task: &TaskId, books: &Books, context: &Context<'_>) -> anyhow::Result<bool> {
+    let project = &context.config.project;
+    let Some(queue) = booking::find_queue(project) else { return Ok(true) };
+    let queued = match queue.read(books.deadline) {
+        Ok(document) => document.task(task).is_some(),
+        // It is recorded first; the queue is waited for when it is written.
+        Err(_unreadable) => true,
+    };
+    Ok(queued || books.ledger.tasks_named(task)?.iter().any(|(_, root)| *root == project.root))
+}
+
+fn tell_skipped(books: &Books, transcript: &std::path::Path) -> anyhow::Result<()> {
+    let main = transcript.canonicalize().unwrap_or_else(|_| transcript.to_owned());
+    for skipped in books.ledger.skipped_lines(&main)? {
+        complain(&format!("{}:{}: left out: {}", main.display(), skipped.line, skipped.reason));
+    }
+    Ok(())
+}
+
+fn show(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let task = TaskId::new(&args.task)?;
+    let books = context.settled_books()?;
+    let queued = queued_task(&task, &books, context);
+    let summary = match find_task(&task, &books, context)? {
+        Some(row) => Some(books.ledger.task_summary(row)?),
+        None => None,
+    };
+    match summary {
+        Some(summary) if summary.totals.requests > 0 || summary.elsewhere.entries > 0 => {
+            show_summary(&summary, queued.as_ref(), args, context)
+        }
+        _ => match queued.filter(|queued| queued.costs.usd.is_some()) {
+            Some(queued) => show_stored(&queued, context),
+            None => bail!("no cost data found for task: {task}"),
+        },
+    }
+}
+
+fn show_summary(
+    summary: &TaskSummary,
+    queued: Option<&QueuedTask>,
+    args: &ShowArgs,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
+    if context.global.json {
+        let metadata = queued.map(|queued| metadata(&queued.costs)).unwrap_or_default();
+        context.print_json(&json::task(summary, metadata))?;
+    } else {
+        write!(context.out, "{}", TaskSheet::of(summary).render(summary.task.as_str()))?;
+        if args.breakdown {
+            write!(context.out, "{}", cost_sheet::task_breakdown(summary))?;
+        }
+    }
+    if summary.project != context.config.project.root {
+        complain(&format!("of project {}", summary.project.display()));
+    }
+    remark(&summary.totals);
+    Ok(certain_exit(&summary.totals, context))
+}
+
+/// Shows what another program stored for a task that the ledger knows nothing of, as it stands there.
+fn show_stored(queued: &QueuedTask, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let costs = &queued.costs;
+    if context.global.json {
+        let document = serde_json::json!({
+            "schema": "cmat.costs.show/1",
+            "task": queued.id.as_str(),
+            "enhancement": queued.enhancement,
+            "requests": 0,
+            "cost_usd": costs.usd,
+            "metadata": metadata(costs),
+            "warnings": [{ "code": "stored", "message": "as stored in the task queue; the ledger has no requests of it" }],
+        });
+        context.print_json(&document)?;
+        return Ok(Exit::Done);
+    }
+    let count = |text: &Option<String>| match text.as_deref() {
+        None => "0".to_owned(),
+        Some(text) => text.trim().parse::<u64>().map(grouped).unwrap_or_else(|_| text.to_owned()),
+    };
+    let sheet = TaskSheet {
+        model: costs.model.clone().unwrap_or_else(|| "-".to_owned()),
+        input: count(&costs.input_tokens),
+        output: count(&costs.output_tokens),
+        cache_write: count(&costs.cache_creation_tokens),
+        cache_read: count(&costs.cache_read_tokens),
+        cost: format!("${}", costs.usd.as_deref().unwrap_or("0.0000")),
+    };
+    write!(context.out, "{}", sheet.render(queued.id.as_str()))?;
+    Ok(Exit::Done)
+}
+
+fn queued_task(task: &TaskId, books: &Books, context: &Context<'_>) -> Option<QueuedTask> {
+    let queue = booking::find_queue(&context.config.project)?;
+    queue.read(books.deadline).inspect_err(|fault| complain(&chain(fault))).ok()?.task(task)
+}
+
+/// Returns the task of that name in this project, else the only one of that name.
+pub(super) fn find_task(
+    task: &TaskId,
+    books: &Books,
+    context: &Context<'_>,
+) -> anyhow::Result<Option<TaskRow>> {
+    let found = books.ledger.tasks_named(task)?;
+    let here = &context.config.project.root;
+    if let Some((row, _)) = found.iter().find(|(_, project)| project == here) {
+        return Ok(Some(*row));
+    }
+    match (found.as_slice(), &context.global.project) {
+        ([(row, _)], None) => Ok(Some(*row)),
+        ([] | [_], _) => Ok(None),
+        (several, _) => bail!(
+            "several projects have a task {task}; name one with --project: {}",
+            several.iter().map(|(_, project)| project.display().to_string()).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let books = context.settled_books()?;
+    let Some(project) = project_of_enhancement(&args.name, &books, context)? else {
+        return no_enhancement(args, context);
+    };
+    let mut tasks = Vec::new();
+    let mut without_task = None;
+    for row in books.ledger.tasks_of_enhancement(&project, &args.name)? {
+        match row {
+            Some(row) => tasks.push(books.ledger.task_summary(row)?),
+            None => without_task = Some(()),
+        }
+    }
+    let scope = Scope::Enhancement(&project, &args.name);
+    let without_task: Option<Totals> = match without_task {
+        Some(()) => books
+            .ledger
+            .totals(scope, Dimension::Task)?
+            .into_iter()
+            .find(|group| group.key.is_empty())
+            .map(|group| group.totals),
+        None => None,
+    };
+    let sheet = EnhancementSheet { name: &args.name, tasks: &tasks, without_task: without_task.as_ref() };
+    if context.global.json {
+        context.print_json(&json::enhancement(&sheet))?;
+    } else {
+        write!(context.out, "{}", sheet.render())?;
+        if args.breakdown {
+            write!(context.out, "{}", sheet.breakdown())?;
+        }
+    }
+    if project != context.config.project.root {
+        complain(&format!("of project {}", project.display()));
+    }
+    let totals = sheet.totals();
+    remark(&totals);
+    Ok(certain_exit(&totals, context))
+}
+
+fn no_enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    if context.global.json {
+        let sheet = EnhancementSheet { name: &args.name, tasks: &[], without_task: None };
+        context.print_json(&json::enhancement(&sheet))?;
+    } else {
+        writeln!(
+            context.out,
+            "No cost data found for enhancement: {}",
+            crate::printable::Printable(&args.name)
+        )?;
+    }
+    Ok(Exit::Done)
+}
+
+fn project_of_enhancement(
+    name: &str,
+    books: &Books,
+    context: &Context<'_>,
+) -> anyhow::Result<Option<PathBuf>> {
+    let found = books.ledger.projects_of_enhancement(name)?;
+    let here = &context.config.project.root;
+    if found.contains(here) {
+        return Ok(Some(here.clone()));
+    }
+    let mut found = found.into_iter();
+    match (found.next(), found.next(), &context.global.project) {
+        (Some(only), None, None) => Ok(Some(only)),
+        (Some(first), Some(second), None) => bail!(
+            "several projects have an enhancement of that name; name one with --project: {}, {} …",
+            first.display(),
+            second.display()
+        ),
+        _ => Ok(None),
+    }
+}
+
+fn metadata(costs: &CostKeys) -> Map<String, Value> {
+    costs.pairs().into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))).collect()
+}
+
+fn remark(totals: &Totals) {
+    for remark in report::remarks(totals) {
+        complain(&remark);
+    }
+}
+
+fn certain_exit(totals: &Totals, context: &Context<'_>) -> Exit {
+    match report::Certainty::of(totals).is_exact() || !context.global.strict {
+        true => Exit::Done,
+        false => Exit::Uncertain,
+    }
+}

@@ -1,0 +1,189 @@
+//! `cmat hook session-end`: called by Claude Code when a session ends.
+//!
+//! It never disturbs a session: exit code 0 and an empty stdout, whatever its arguments, stdin or configuration,
+//! because exit code 2 would mean "block" to Claude Code. What it was told is on disk before anything else
+//! happens; one deadline bounds all of it; whatever is left is done by the next cmat that runs.
+
+use std::ffi::OsString;
+use std::io;
+use std::panic;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::booking::leftovers::Ripe;
+use crate::commands::chain;
+use crate::commands::open_books;
+use crate::commands::report_finished;
+use crate::config::Config;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::logging;
+use crate::outbox::Event;
+use crate::outbox::Intent;
+use crate::outbox::Outbox;
+use crate::task_file;
+
+/// Largest document that is read from stdin, in bytes.
+const MAX_STDIN_BYTES: u64 = 1 << 20;
+
+/// How long stdin is waited for: the client writes at once, a person's terminal never does.
+const STDIN_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Intents younger than this may have a hook of their own at work.
+const RIPE_AGE: Duration = Duration::from_secs(3);
+
+/// What is kept for ending in order, of the time that the client grants.
+const MARGIN: Duration = Duration::from_millis(50);
+
+/// What Claude Code tells a SessionEnd hook; anything else in it is passed over (client reference, section 1).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    session_id: Option<String>,
+    transcript_path: Option<PathBuf>,
+    cwd: Option<PathBuf>,
+    reason: Option<String>,
+}
+
+/// Runs the hook. Nothing that happens in it gets out.
+pub(super) fn run(arguments: &[OsString]) {
+    let started = Instant::now();
+    // The panic's message would reach the user; it goes to the log instead.
+    panic::set_hook(Box::new(|panicked| tracing::error!(%panicked, "the hook panicked")));
+    let outcome = panic::catch_unwind(|| {
+        let config = Config::read(None).or_else(|_unusable| Config::without_file(None))?;
+        logging::to_file(&config.data_dir);
+        leave_at(started + config.hook.limit);
+        match arguments.first().map(|event| event.to_string_lossy()) {
+            Some(event) if event == "session-end" => session_end(&config, &arguments[1..], started),
+            event => {
+                tracing::warn!(?event, "this hook event is not known to this cmat");
+                Ok(())
+            }
+        }
+    });
+    if let Ok(Err(error)) = outcome {
+        tracing::error!("{error:#}");
+    }
+}
+
+/// Ends the process at `deadline`, whatever it is doing then: a killed hook would be reported to the user.
+fn leave_at(deadline: Instant) {
+    let wait = deadline.saturating_duration_since(Instant::now());
+    thread::spawn(move || {
+        thread::sleep(wait);
+        std::process::exit(0);
+    });
+}
+
+fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
+    let told = read_stdin();
+    let intent = intent(config, arguments, told);
+    let outbox = Outbox::new(&config.data_dir);
+    let name = outbox.put(&intent)?;
+    let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
+    books.book_intent(&name, &intent)?;
+    let projected = books.project_pending()?;
+    for fault in &projected.deferred {
+        tracing::warn!("{}", chain(fault));
+    }
+    let finished = books.finish_leftovers(&outbox, Ripe::Older(RIPE_AGE))?;
+    report_finished(&finished, &mut books);
+    Ok(())
+}
+
+/// Puts together what arguments, stdin and environment say, in this order.
+fn intent(config: &Config, arguments: &[OsString], told: Told) -> Intent {
+    let environment = &config.hook;
+    let argument = |n: usize| arguments.get(n).filter(|argument| !argument.is_empty());
+    let session = argument(1)
+        .map(|id| id.to_string_lossy().into_owned())
+        .or(told.session_id)
+        .or_else(|| environment.session.clone());
+    let transcript = argument(0)
+        .map(PathBuf::from)
+        .or(told.transcript_path)
+        .or_else(|| environment.transcript.clone())
+        .map(|path| config.cwd.join(path));
+    let cwd = told.cwd.unwrap_or_else(|| config.cwd.clone());
+    let task_file = task_file::read(&config.project.worktree).unwrap_or_else(|fault| {
+        tracing::warn!("{}", chain(&fault));
+        None
+    });
+    Intent {
+        event: Event::SessionEnd,
+        session: session.and_then(|id| usable("session id", SessionId::new(id))),
+        transcript,
+        cwd,
+        project_dir: environment.project_dir.clone(),
+        task: environment.task.clone().and_then(|id| usable("CMAT_CURRENT_TASK_ID", TaskId::new(id))),
+        task_file,
+        enhancement: environment.enhancement.clone(),
+        agent: environment.agent.clone(),
+        tags: environment.tags.clone(),
+        reason: told.reason,
+        at: config.now(),
+    }
+}
+
+/// An id that cannot be used is told in the log; the session is recorded without it.
+fn usable<Id>(what: &str, id: Result<Id, crate::id::IdError>) -> Option<Id> {
+    id.inspect_err(|fault| tracing::warn!("{what} is not usable: {fault}")).ok()
+}
+
+/// Reads one JSON object from stdin, not waiting for its end: some clients leave the pipe open.
+fn read_stdin() -> Told {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // The receiver may have lost its patience.
+        let _too_late = sender.send(read_object(io::stdin().lock()));
+    });
+    match receiver.recv_timeout(STDIN_PATIENCE) {
+        Ok(Ok(told)) => told,
+        Ok(Err(error)) => {
+            tracing::warn!("stdin holds no hook input: {error:#}");
+            Told::default()
+        }
+        Err(_timeout) => Told::default(),
+    }
+}
+
+fn read_object(input: impl io::Read) -> anyhow::Result<Told> {
+    let mut values = serde_json::Deserializer::from_reader(input.take(MAX_STDIN_BYTES)).into_iter::<Told>();
+    match values.next() {
+        Some(told) => told.context("expected the JSON object that Claude Code sends"),
+        None => Ok(Told::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_one_object_and_does_not_wait_for_more() {
+        /// Gives its bytes, then would block for ever.
+        struct OpenPipe(&'static [u8]);
+        impl io::Read for OpenPipe {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let n_bytes = self.0.read(buffer)?;
+                assert!(n_bytes > 0 || buffer.is_empty(), "read on after the object");
+                Ok(n_bytes)
+            }
+        }
+        let told = read_object(OpenPipe(br#"{"session_id":"s","reason":"other","new":[1]}"#)).unwrap();
+        assert_eq!(told.session_id.as_deref(), Some("s"));
+    }
+
+    #[test]
+    fn nothing_and_garbage_are_no_panic() {
+        assert!(read_object(&b""[..]).unwrap().session_id.is_none());
+        assert!(read_object(&b"\x00\xff{"[..]).is_err());
+    }
+}

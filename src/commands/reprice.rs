@@ -1,0 +1,83 @@
+//! `cmat reprice`: prices recorded requests again and shows what that changes.
+
+use serde_json::json;
+
+use crate::cli::RepriceArgs;
+use crate::commands::Context;
+use crate::commands::Exit;
+use crate::commands::chain;
+use crate::commands::complain;
+use crate::ledger::Durability;
+use crate::ledger::charges::Repriced;
+use crate::money::Usd;
+use crate::money::grouped;
+use crate::report::COST_PLACES;
+
+pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let mut books = context.settled_books()?;
+    let since = args.since.map(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).transpose()?;
+    let (now, prices) = (books.now, &mut books.prices);
+    let mut recording = books.ledger.record(Durability::Irreplaceable)?;
+    let repriced = recording.reprice(since.map(|day| day.timestamp()), now, &mut |project, facts| {
+        prices.charges(project, facts)
+    })?;
+    let faults = prices.faults();
+    if args.dry_run || !faults.is_empty() {
+        drop(recording);
+    } else {
+        recording.commit()?;
+    }
+    for fault in &faults {
+        complain(&chain(fault));
+    }
+    if !faults.is_empty() {
+        anyhow::bail!("nothing was repriced: mend the price tables first");
+    }
+    show(&repriced, args, context)?;
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    let projected = books.project_pending()?;
+    for fault in &projected.deferred {
+        complain(&format!("not yet shown in the task queue: {}", chain(fault)));
+    }
+    Ok(if projected.deferred.is_empty() { Exit::Done } else { Exit::Deferred })
+}
+
+fn show(repriced: &Repriced, args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
+    if context.global.json {
+        return context.print_json(&json!({
+            "schema": "cmat.reprice/1",
+            "dry_run": args.dry_run,
+            "requests": repriced.n_requests,
+            "models": repriced.models,
+            "tasks": repriced.n_tasks,
+        }));
+    }
+    if repriced.models.is_empty() {
+        writeln!(context.out, "{} requests priced again; no price changed", grouped(repriced.n_requests))?;
+    }
+    for (model, change) in &repriced.models {
+        writeln!(
+            context.out,
+            "  {model}  {} requests  ${} → ${} ({})",
+            grouped(change.requests),
+            change.before.rounded(COST_PLACES),
+            change.after.rounded(COST_PLACES),
+            difference(change.after - change.before),
+        )?;
+    }
+    if !repriced.models.is_empty() {
+        let verb = if args.dry_run { "would change" } else { "changed" };
+        writeln!(context.out, "  {} tasks {verb}", grouped(repriced.n_tasks))?;
+    }
+    Ok(())
+}
+
+fn difference(amount: Usd) -> String {
+    if amount < Usd::ZERO {
+        format!("−${}", (-amount).rounded(COST_PLACES))
+    } else {
+        format!("+${}", amount.rounded(COST_PLACES))
+    }
+}

@@ -1,0 +1,168 @@
+//! How far each transcript file was read.
+
+use std::path::Path;
+
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+
+use crate::id::SessionId;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::path_bytes;
+use crate::ledger::recording::Recording;
+use crate::ledger::signed;
+use crate::ledger::unsigned;
+use crate::transcript::Position;
+
+/// What tells whether a file is still the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// Device that the file is on.
+    pub device: u64,
+    /// Inode of the file.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last change in nanoseconds since 1970 UTC.
+    pub modified: i64,
+}
+
+/// How far a file was read, and the hashes that prove its growth was by appending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The file as it was when it was read.
+    pub identity: FileIdentity,
+    /// End of the last line that was read.
+    pub position: Position,
+    /// Hash of the first bytes of the file.
+    pub head: Vec<u8>,
+    /// Hash of the bytes before `position`.
+    pub tail: Vec<u8>,
+    /// The last prompt in the file has no answer.
+    pub unanswered: bool,
+}
+
+/// The number of a file in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId(pub(super) i64);
+
+impl Ledger {
+    /// Returns how far the file at `path` was read, if it was.
+    pub fn cursor(&self, path: &Path) -> Result<Option<Cursor>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT device, inode, size, modified, offset, line, head, tail, unanswered FROM file WHERE path = ?1",
+        )?;
+        let found = statement
+            .query_row([path_bytes(path)], |row| {
+                Ok((
+                    [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?],
+                    row.get::<_, i64>(3)?,
+                    (row.get(6)?, row.get(7)?, row.get(8)?),
+                ))
+            })
+            .optional()?;
+        let Some(([device, inode, size, offset, line], modified, (head, tail, unanswered))) = found else {
+            return Ok(None);
+        };
+        Ok(Some(Cursor {
+            // Device and inode use all 64 bits; they are stored as the same bits, signed.
+            identity: FileIdentity {
+                device: device.cast_unsigned(),
+                inode: inode.cast_unsigned(),
+                size: unsigned(size)?,
+                modified,
+            },
+            position: Position { offset: unsigned(offset)?, line: unsigned(line)? },
+            head,
+            tail,
+            unanswered,
+        }))
+    }
+}
+
+/// A line of a transcript that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedLine {
+    /// Number of the line, counted from 1.
+    pub line: u64,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+impl Ledger {
+    /// Returns the lines of the file at `path` that could not be read.
+    pub fn skipped_lines(&self, path: &Path) -> Result<Vec<SkippedLine>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT skipped_line.line, reason FROM skipped_line JOIN file ON file.id = skipped_line.file
+             WHERE path = ?1 ORDER BY skipped_line.line",
+        )?;
+        let mut rows = statement.query([path_bytes(path)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(SkippedLine { line: unsigned(row.get(0)?)?, reason: row.get(1)? });
+        }
+        Ok(found)
+    }
+}
+
+impl Recording<'_> {
+    /// Returns the number of the file at `path`, which belongs to `session`, and whether it was there.
+    pub fn file(&mut self, path: &Path, session: &SessionId) -> Result<FileId, LedgerError> {
+        let session = self.session(session)?;
+        let known: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT id FROM file WHERE path = ?1")?
+            .query_row([path_bytes(path)], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(FileId(id));
+        }
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO file (path, session, device, inode, size, modified, offset, line, head, tail,
+                                   unanswered, skipped)
+                 VALUES (?1, ?2, 0, 0, 0, 0, 0, 0, x'', x'', 0, 0)",
+            )?
+            .execute(params![path_bytes(path), session])?;
+        Ok(FileId(self.transaction.last_insert_rowid()))
+    }
+
+    /// Forgets how often each request stood in `file`, because all of it will be read again.
+    pub fn read_anew(&mut self, file: FileId) -> Result<(), LedgerError> {
+        self.transaction.execute("UPDATE appearance SET lines = 0 WHERE file = ?1", [file.0])?;
+        self.transaction.execute("DELETE FROM skipped_line WHERE file = ?1", [file.0])?;
+        self.transaction.execute("UPDATE file SET skipped = 0 WHERE id = ?1", [file.0])?;
+        Ok(())
+    }
+
+    /// Stores how far `file` is read, and that `n_skipped` more lines could not be.
+    pub fn set_cursor(&mut self, file: FileId, cursor: &Cursor, n_skipped: u64) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached(
+                "UPDATE file SET device = ?2, inode = ?3, size = ?4, modified = ?5, offset = ?6, line = ?7,
+                        head = ?8, tail = ?9, unanswered = ?10, skipped = skipped + ?11 WHERE id = ?1",
+            )?
+            .execute(params![
+                file.0,
+                cursor.identity.device.cast_signed(),
+                cursor.identity.inode.cast_signed(),
+                signed(cursor.identity.size)?,
+                cursor.identity.modified,
+                signed(cursor.position.offset)?,
+                signed(cursor.position.line)?,
+                cursor.head,
+                cursor.tail,
+                cursor.unanswered,
+                signed(n_skipped)?,
+            ])?;
+        Ok(())
+    }
+
+    /// Stores why `line` (counted from 1) of `file` could not be read.
+    pub fn skipped_line(&mut self, file: FileId, line: u64, reason: &str) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO skipped_line (file, line, reason) VALUES (?1, ?2, ?3)")?
+            .execute(params![file.0, signed(line)?, reason])?;
+        Ok(())
+    }
+}

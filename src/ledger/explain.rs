@@ -1,0 +1,83 @@
+//! Requests with their charges, one by one.
+
+use rusqlite::Row;
+use rusqlite::ToSql;
+
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::charges::cost_by_kind;
+use crate::ledger::instant;
+use crate::ledger::totals::Scope;
+use crate::ledger::unsigned;
+use crate::pricing::Price;
+use crate::summary::ExplainedCharge;
+use crate::summary::ExplainedRequest;
+use crate::usage::Flags;
+use crate::usage::TokenUsage;
+
+impl Ledger {
+    /// Returns the requests of `scope` in the order they were made, each with its charges.
+    pub fn explain(&self, scope: Scope<'_>) -> Result<Vec<ExplainedRequest>, LedgerError> {
+        let (condition, parameters) = scope.condition();
+        let parameters: Vec<&dyn ToSql> = parameters.iter().map(AsRef::as_ref).collect();
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT request.id, request.key, request.request_id, request.at,
+                    (SELECT name FROM session WHERE id = request.owner), request.agent, request.flags,
+                    request.complete, (SELECT sum(lines) FROM appearance WHERE request = request.id)
+             FROM request WHERE {condition} ORDER BY request.at, request.id"
+        ))?;
+        let mut rows = statement.query(parameters.as_slice())?;
+        let mut requests = Vec::new();
+        while let Some(row) = rows.next()? {
+            let flags: Flags = serde_json::from_str(&row.get::<_, String>(6)?)?;
+            requests.push(ExplainedRequest {
+                id: row.get(1)?,
+                request_id: row.get(2)?,
+                at: instant(row.get(3)?)?,
+                session: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                agent: row.get(5)?,
+                model: flags.model,
+                complete: row.get(7)?,
+                n_lines: unsigned(row.get::<_, Option<i64>>(8)?.unwrap_or_default())?,
+                charges: self.charges(row.get(0)?)?,
+            });
+        }
+        Ok(requests)
+    }
+
+    fn charges(&self, request: i64) -> Result<Vec<ExplainedCharge>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT kind, price.json, unpriced, input, output, cache_write_5m, cache_write_1h, cache_read,
+                    web_searches, cost_input, cost_output, cost_cache_write_5m, cost_cache_write_1h,
+                    cost_cache_read, cost_web_search, estimated
+             FROM charge LEFT JOIN price ON price.id = charge.price WHERE request = ?1 ORDER BY part",
+        )?;
+        let mut rows = statement.query([request])?;
+        let mut charges = Vec::new();
+        while let Some(row) = rows.next()? {
+            charges.push(charge(row)?);
+        }
+        Ok(charges)
+    }
+}
+
+fn charge(row: &Row<'_>) -> Result<ExplainedCharge, LedgerError> {
+    let count = |column| -> Result<u64, LedgerError> { unsigned(row.get(column)?) };
+    let pico = |column| -> Result<i128, LedgerError> { Ok(row.get::<_, i64>(column)?.into()) };
+    let price: Option<String> = row.get(1)?;
+    Ok(ExplainedCharge {
+        kind: row.get(0)?,
+        price: price.map(|json| serde_json::from_str::<Price>(&json)).transpose()?,
+        unpriced: row.get(2)?,
+        tokens: TokenUsage {
+            input: count(3)?,
+            output: count(4)?,
+            cache_write_5m: count(5)?,
+            cache_write_1h: count(6)?,
+            cache_read: count(7)?,
+        },
+        web_search_requests: count(8)?,
+        cost: cost_by_kind([pico(9)?, pico(10)?, pico(11)?, pico(12)?, pico(13)?, pico(14)?]),
+        estimated: row.get(15)?,
+    })
+}

@@ -1,0 +1,224 @@
+//! What the task queues show of each task, and what other writers put there.
+//!
+//! Figures in a queue are known if cmat ever meant to put them there. Anything else was written by another
+//! program or machine; it is kept whole before it is replaced.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+
+use crate::id::SessionId;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::millis;
+use crate::ledger::path_bytes;
+use crate::ledger::path_from;
+use crate::ledger::recording::Recording;
+use crate::ledger::recording::TaskRow;
+use crate::ledger::signed;
+use crate::ledger::unsigned;
+use crate::money::Usd;
+use crate::summary::Elsewhere;
+
+/// A queue that should show a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Projection {
+    /// The task, by its number.
+    pub task: TaskRow,
+    /// The task, as the queue names it.
+    pub name: String,
+    /// Path of the task queue.
+    pub queue: PathBuf,
+    /// How often the task's totals had changed when this was read.
+    pub changes: u64,
+    /// The figures that the ledger took note of there last, as JSON.
+    pub baseline: Option<String>,
+}
+
+/// Figures that another writer left in a task's keys.
+#[derive(Debug, Clone)]
+pub struct ForeignFigures<'a> {
+    /// The seven values as found, as JSON.
+    pub found: &'a str,
+    /// The figures that the ledger had taken note of there.
+    pub expected: Option<&'a str>,
+    /// When they were seen.
+    pub seen: Timestamp,
+    /// What they add, if it counts as recorded elsewhere; `None`: they are replaced and reported.
+    pub increase: Option<Elsewhere>,
+    /// Their `cost_model`.
+    pub model: Option<&'a str>,
+    /// Their `session_id`.
+    pub session: Option<&'a str>,
+}
+
+impl Ledger {
+    /// Returns the queues that do not show what the ledger knows; with `All`, every queue that shows a task.
+    pub fn projections(&self, which: Which) -> Result<Vec<Projection>, LedgerError> {
+        let condition = match which {
+            Which::Pending => "changes > shown_changes",
+            Which::All => "true",
+        };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT task.id, task.name, queue, changes, baseline
+             FROM projection JOIN task ON task.id = projection.task WHERE {condition} ORDER BY queue, task.id"
+        ))?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Projection {
+                task: TaskRow(row.get(0)?),
+                name: row.get(1)?,
+                queue: path_from(row.get(2)?),
+                changes: unsigned(row.get(3)?)?,
+                baseline: row.get(4)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Returns whether cmat ever meant to put `figures` into the task's keys.
+    pub fn is_shown(&self, task: TaskRow, queue: &Path, figures: &str) -> Result<bool, LedgerError> {
+        let known = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM shown_figures WHERE task = ?1 AND queue = ?2 AND figures = ?3)",
+            )?
+            .query_row(params![task.0, path_bytes(queue), figures], |row| row.get(0))?;
+        Ok(known)
+    }
+
+    /// Returns whether the ledger has read or been told of a session.
+    pub fn knows_session(&self, session: &SessionId) -> Result<bool, LedgerError> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT 1 FROM session WHERE name = ?1")?
+            .query_row([session.as_str()], |_| Ok(()))
+            .optional()?;
+        Ok(known.is_some())
+    }
+
+    /// Returns whether the intent `name` is booked.
+    pub fn is_booked(&self, name: &str) -> Result<bool, LedgerError> {
+        let booked = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM booked_intent WHERE name = ?1)")?
+            .query_row([name], |row| row.get(0))?;
+        Ok(booked)
+    }
+
+    /// Returns what other writers recorded for a task and the ledger adopted.
+    pub(super) fn elsewhere(&self, task: TaskRow) -> Result<Elsewhere, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*), coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cache_write), 0),
+                    coalesce(sum(cache_read), 0), coalesce(sum(cost), 0)
+             FROM foreign_figures WHERE task = ?1 AND adopted",
+        )?;
+        let counts: [i64; 6] = statement.query_row([task.0], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
+        })?;
+        let [entries, input, output, cache_write, cache_read, cost] = counts;
+        Ok(Elsewhere {
+            entries: unsigned(entries)?,
+            input: unsigned(input)?,
+            output: unsigned(output)?,
+            cache_write: unsigned(cache_write)?,
+            cache_read: unsigned(cache_read)?,
+            cost: Usd::from_pico(cost.into()),
+        })
+    }
+
+    /// Returns how many writings of others were replaced without being adopted.
+    pub fn n_replaced_figures(&self) -> Result<u64, LedgerError> {
+        unsigned(self.connection.query_row(
+            "SELECT count(*) FROM foreign_figures WHERE NOT adopted",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+}
+
+/// Which projections are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those whose queue is behind.
+    Pending,
+    /// All of them.
+    All,
+}
+
+impl Recording<'_> {
+    /// Keeps what another writer put into a task's keys, and takes it as the new baseline there.
+    pub fn foreign_figures(
+        &mut self,
+        projection: &Projection,
+        figures: &ForeignFigures<'_>,
+    ) -> Result<(), LedgerError> {
+        let increase = figures.increase.unwrap_or_default();
+        let cost = i64::try_from(increase.cost.pico())
+            .map_err(|_| LedgerError::Corrupt { what: format!("amount {}", increase.cost) })?;
+        self.transaction.execute(
+            "INSERT INTO foreign_figures (task, queue, found, expected, seen, adopted, input, output,
+                 cache_write, cache_read, cost, model, session)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            params![
+                projection.task.0,
+                path_bytes(&projection.queue),
+                figures.found,
+                figures.expected,
+                millis(figures.seen),
+                figures.increase.is_some(),
+                signed(increase.input)?,
+                signed(increase.output)?,
+                signed(increase.cache_write)?,
+                signed(increase.cache_read)?,
+                cost,
+                figures.model,
+                figures.session,
+            ],
+        )?;
+        self.set_baseline(projection, figures.found)?;
+        self.mark_shown(projection, figures.found)?;
+        self.touched.insert(projection.task.0);
+        Ok(())
+    }
+
+    /// Notes the figures that are about to be put into a queue, so that they are never taken for foreign.
+    pub fn will_show(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
+        self.mark_shown(projection, figures)
+    }
+
+    /// Notes that a queue shows `figures`, which hold all changes that `projection` knew of.
+    pub fn shows(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
+        self.set_baseline(projection, figures)?;
+        self.transaction
+            .prepare_cached(
+                "UPDATE projection SET shown_changes = max(shown_changes, ?3) WHERE task = ?1 AND queue = ?2",
+            )?
+            .execute(params![
+                projection.task.0,
+                path_bytes(&projection.queue),
+                signed(projection.changes)?
+            ])?;
+        Ok(())
+    }
+
+    fn set_baseline(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached("UPDATE projection SET baseline = ?3 WHERE task = ?1 AND queue = ?2")?
+            .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
+        Ok(())
+    }
+
+    fn mark_shown(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO shown_figures (task, queue, figures) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,255 @@
+//! Rows of requests and appearances: the facts.
+
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
+use rusqlite::Transaction;
+use rusqlite::params;
+
+use crate::id::MessageId;
+use crate::id::RequestId;
+use crate::id::SessionId;
+use crate::ledger::LedgerError;
+use crate::ledger::cursor::FileId;
+use crate::ledger::derive::Placement;
+use crate::ledger::instant;
+use crate::ledger::millis;
+use crate::ledger::signed;
+use crate::ledger::unsigned;
+use crate::usage::Flags;
+use crate::usage::Origin;
+use crate::usage::RawTokens;
+use crate::usage::RequestFacts;
+use crate::usage::RequestKey;
+use crate::usage::UsageRecord;
+
+/// A request as stored.
+pub(super) struct StoredRequest {
+    pub(super) id: i64,
+    pub(super) facts: RequestFacts,
+    pub(super) shared: bool,
+    pub(super) owner: Option<i64>,
+}
+
+const COLUMNS: &str = "request.id, key, key_kind, request_id, input, output, cache_read, cache_write,
+    cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, session.name, branch, cwd,
+    agent_id, agent, skill, mcp_server, client_version, shared, owner";
+
+const FROM: &str = "request JOIN session ON session.id = request.origin_session";
+
+pub(super) fn find(
+    transaction: &Transaction<'_>,
+    key: &RequestKey,
+) -> Result<Option<StoredRequest>, LedgerError> {
+    let (kind, text) = key_columns(key);
+    let mut statement = transaction
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM {FROM} WHERE key = ?1 AND key_kind = ?2"))?;
+    let mut rows = statement.query(params![text, kind])?;
+    rows.next()?.map(stored).transpose()
+}
+
+/// Returns the next requests after the number `after`, made at `since` (UTC milliseconds) or later.
+pub(super) fn page(
+    transaction: &Transaction<'_>,
+    since: i64,
+    after: i64,
+) -> Result<Vec<StoredRequest>, LedgerError> {
+    let mut statement = transaction.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM {FROM} WHERE request.id > ?1 AND at >= ?2 ORDER BY request.id LIMIT 1000"
+    ))?;
+    let mut rows = statement.query([after, since])?;
+    let mut requests = Vec::new();
+    while let Some(row) = rows.next()? {
+        requests.push(stored(row)?);
+    }
+    Ok(requests)
+}
+
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    facts: &RequestFacts,
+    origin_session: i64,
+    placement: &Placement,
+) -> Result<i64, LedgerError> {
+    let (kind, text) = key_columns(&facts.key);
+    transaction
+        .prepare_cached(
+            "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
+                 cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
+                 branch, cwd, agent_id, agent, skill, mcp_server, client_version, owner, project, task,
+                 enhancement)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                 ?21, ?22, ?23, ?24, ?25, ?26)",
+        )?
+        .execute(params![
+            text,
+            kind,
+            facts.request_id.as_ref().map(RequestId::as_str),
+            signed(facts.tokens.input)?,
+            signed(facts.tokens.output)?,
+            signed(facts.tokens.cache_read)?,
+            signed(facts.tokens.cache_write)?,
+            signed(facts.tokens.cache_write_5m)?,
+            signed(facts.tokens.cache_write_1h)?,
+            serde_json::to_string(&facts.flags)?,
+            facts.complete,
+            facts.conflicting,
+            millis(facts.origin.timestamp),
+            facts.origin.sidechain,
+            origin_session,
+            facts.origin.branch,
+            facts.origin.cwd,
+            facts.origin.agent_id,
+            facts.origin.agent,
+            facts.origin.skill,
+            facts.origin.mcp_server,
+            facts.origin.client_version,
+            placement.owner,
+            placement.project,
+            placement.task,
+            placement.enhancement,
+        ])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+pub(super) fn update(
+    transaction: &Transaction<'_>,
+    id: i64,
+    facts: &RequestFacts,
+    origin_session: i64,
+) -> Result<(), LedgerError> {
+    transaction
+        .prepare_cached(
+            "UPDATE request SET request_id = ?2, input = ?3, output = ?4, cache_read = ?5, cache_write = ?6,
+                 cache_write_5m = ?7, cache_write_1h = ?8, flags = ?9, complete = ?10, conflicting = ?11,
+                 at = ?12, sidechain = ?13, origin_session = ?14, branch = ?15, cwd = ?16, agent_id = ?17,
+                 agent = ?18, skill = ?19, mcp_server = ?20, client_version = ?21
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            facts.request_id.as_ref().map(RequestId::as_str),
+            signed(facts.tokens.input)?,
+            signed(facts.tokens.output)?,
+            signed(facts.tokens.cache_read)?,
+            signed(facts.tokens.cache_write)?,
+            signed(facts.tokens.cache_write_5m)?,
+            signed(facts.tokens.cache_write_1h)?,
+            serde_json::to_string(&facts.flags)?,
+            facts.complete,
+            facts.conflicting,
+            millis(facts.origin.timestamp),
+            facts.origin.sidechain,
+            origin_session,
+            facts.origin.branch,
+            facts.origin.cwd,
+            facts.origin.agent_id,
+            facts.origin.agent,
+            facts.origin.skill,
+            facts.origin.mcp_server,
+            facts.origin.client_version,
+        ])?;
+    Ok(())
+}
+
+/// Adds the lines of `record` to the appearance of `request` in `session` and `file`.
+///
+/// Returns whether the request was new to that session.
+pub(super) fn appear(
+    transaction: &Transaction<'_>,
+    request: i64,
+    session: i64,
+    file: FileId,
+    record: &UsageRecord,
+) -> Result<Appeared, LedgerError> {
+    let known: Option<bool> = transaction
+        .prepare_cached("SELECT max(session = ?2) FROM appearance WHERE request = ?1 GROUP BY request")?
+        .query_row(params![request, session], |row| row.get(0))
+        .optional()?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO appearance (request, session, file, uuid, request_session, at, lines)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET
+                 lines = lines + excluded.lines,
+                 at = min(at, excluded.at),
+                 uuid = coalesce(min(uuid, excluded.uuid), uuid, excluded.uuid),
+                 request_session = coalesce(min(request_session, excluded.request_session),
+                                            request_session, excluded.request_session)",
+        )?
+        .execute(params![
+            request,
+            session,
+            file.0,
+            record.uuid,
+            record.request_session.as_ref().map(SessionId::as_str),
+            millis(record.facts.origin.timestamp),
+            signed(record.n_lines)?,
+        ])?;
+    Ok(match known {
+        Some(false) => Appeared::InAnotherSession,
+        Some(true) | None => Appeared::Here,
+    })
+}
+
+/// Whether an appearance made its request a shared one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appeared {
+    /// The request is this session's alone, as far as was known, or was known to be shared already.
+    Here,
+    /// The request was known from other sessions only.
+    InAnotherSession,
+}
+
+fn key_columns(key: &RequestKey) -> (i64, &str) {
+    match key {
+        RequestKey::Message(id) => (0, id.as_str()),
+        RequestKey::Line(id) => (1, id.as_str()),
+        RequestKey::Hash(id) => (2, id.as_str()),
+    }
+}
+
+fn stored(row: &Row<'_>) -> Result<StoredRequest, LedgerError> {
+    let corrupt = |what: &str| LedgerError::Corrupt { what: what.to_owned() };
+    let id = MessageId::new(row.get::<_, String>(1)?).map_err(|_| corrupt("an empty message id"))?;
+    let key = match row.get(2)? {
+        0 => RequestKey::Message(id),
+        1 => RequestKey::Line(id),
+        2 => RequestKey::Hash(id),
+        other => return Err(corrupt(&format!("key kind {other}"))),
+    };
+    let tokens = |column| -> Result<u64, LedgerError> { unsigned(row.get(column)?) };
+    let session: String = row.get(15)?;
+    let flags: Flags = serde_json::from_str(&row.get::<_, String>(10)?)?;
+    Ok(StoredRequest {
+        id: row.get(0)?,
+        facts: RequestFacts {
+            key,
+            request_id: row.get::<_, Option<String>>(3)?.and_then(|id| RequestId::new(id).ok()),
+            tokens: RawTokens {
+                input: tokens(4)?,
+                output: tokens(5)?,
+                cache_read: tokens(6)?,
+                cache_write: tokens(7)?,
+                cache_write_5m: tokens(8)?,
+                cache_write_1h: tokens(9)?,
+            },
+            flags,
+            complete: row.get(11)?,
+            conflicting: row.get(12)?,
+            origin: Origin {
+                timestamp: instant(row.get(13)?)?,
+                sidechain: row.get(14)?,
+                session: SessionId::new(session).map_err(|_| corrupt("an empty session id"))?,
+                branch: row.get(16)?,
+                cwd: row.get(17)?,
+                agent_id: row.get(18)?,
+                agent: row.get(19)?,
+                skill: row.get(20)?,
+                mcp_server: row.get(21)?,
+                client_version: row.get(22)?,
+            },
+        },
+        shared: row.get(23)?,
+        owner: row.get(24)?,
+    })
+}

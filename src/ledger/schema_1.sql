@@ -1,0 +1,190 @@
+-- Format 1. Times are UTC milliseconds since 1970, money is whole pico-dollars, paths are raw bytes.
+-- Facts: what files, hooks and people said. Derived columns are marked; each can be computed again from facts.
+
+CREATE TABLE project (
+    id INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE               -- real path of the main worktree
+) STRICT;
+
+CREATE TABLE task (
+    id INTEGER PRIMARY KEY,
+    project INTEGER NOT NULL REFERENCES project (id),
+    name TEXT NOT NULL,                     -- the task id that people use
+    title TEXT,
+    enhancement TEXT,
+    agent TEXT,
+    created INTEGER,                        -- set for tasks made by `cmat task new`
+    UNIQUE (project, name)
+) STRICT;
+
+CREATE TABLE session (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,              -- the session id of the transcript
+    project INTEGER REFERENCES project (id),
+    worktree BLOB,                          -- the project folder that the session ran in
+    first_own_line INTEGER,                 -- earliest line without uuid
+    ended INTEGER,                          -- last SessionEnd seen
+    end_reason TEXT
+) STRICT;
+
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,
+    session INTEGER NOT NULL REFERENCES session (id),
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,              -- nanoseconds
+    offset INTEGER NOT NULL,                -- bytes read, always a line's end
+    line INTEGER NOT NULL,                  -- lines read
+    head BLOB NOT NULL,                     -- hash of the first bytes, see `cursor.rs`
+    tail BLOB NOT NULL,                     -- hash of the bytes before the offset
+    unanswered INTEGER NOT NULL,            -- 1: the last prompt has no answer in the file
+    skipped INTEGER NOT NULL                -- lines that could not be read
+) STRICT;
+
+CREATE TABLE skipped_line (
+    file INTEGER NOT NULL REFERENCES file (id),
+    line INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (file, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE request (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    key_kind INTEGER NOT NULL,              -- 0 message id, 1 line uuid, 2 line hash
+    request_id TEXT,
+    input INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL,
+    cache_write_5m INTEGER NOT NULL,
+    cache_write_1h INTEGER NOT NULL,
+    flags TEXT NOT NULL,                    -- JSON of the greatest copy
+    complete INTEGER NOT NULL,
+    conflicting INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    sidechain INTEGER NOT NULL,
+    origin_session INTEGER NOT NULL REFERENCES session (id),
+    branch TEXT,
+    cwd TEXT,
+    agent_id TEXT,
+    agent TEXT,
+    skill TEXT,
+    mcp_server TEXT,
+    client_version TEXT,
+    shared INTEGER NOT NULL DEFAULT 0,      -- 1: more than one session shows it
+    owner INTEGER REFERENCES session (id),  -- derived
+    project INTEGER REFERENCES project (id),-- derived: the owner's
+    task INTEGER REFERENCES task (id),      -- derived
+    enhancement TEXT,                       -- derived: of the binding; the task's own goes before it
+    UNIQUE (key, key_kind)
+) STRICT;
+CREATE INDEX request_by_task ON request (task) WHERE task IS NOT NULL;
+CREATE INDEX request_by_owner ON request (owner);
+CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
+
+CREATE TABLE appearance (
+    request INTEGER NOT NULL REFERENCES request (id),
+    session INTEGER NOT NULL REFERENCES session (id),
+    file INTEGER NOT NULL REFERENCES file (id),
+    uuid TEXT,
+    request_session TEXT,
+    at INTEGER NOT NULL,                    -- of the smallest copy in this file
+    lines INTEGER NOT NULL,
+    PRIMARY KEY (request, session, file)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX appearance_by_session ON appearance (session);
+CREATE INDEX appearance_by_uuid ON appearance (uuid, session);
+
+CREATE TABLE binding (
+    id INTEGER PRIMARY KEY,
+    session INTEGER REFERENCES session (id),-- NULL: binds the project
+    project INTEGER REFERENCES project (id),
+    task INTEGER REFERENCES task (id),
+    enhancement TEXT,
+    agent TEXT,
+    tags TEXT,                              -- JSON object
+    begins INTEGER,                         -- NULL: reaches back to the beginning
+    said INTEGER NOT NULL,
+    source TEXT NOT NULL
+) STRICT;
+CREATE INDEX binding_by_session ON binding (session);
+CREATE INDEX binding_by_project ON binding (project) WHERE session IS NULL;
+
+CREATE TABLE price (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,              -- of the JSON
+    json TEXT NOT NULL                      -- the whole row that charges were made with
+) STRICT;
+
+CREATE TABLE charge (                       -- derived
+    request INTEGER NOT NULL REFERENCES request (id),
+    part INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    model TEXT NOT NULL,                    -- the price row's id, else the model as the request names it
+    price INTEGER REFERENCES price (id),    -- NULL: unpriced, or not billed
+    unpriced TEXT,                          -- why there is no cost; NULL: there is one
+    input INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    cache_write_5m INTEGER NOT NULL,
+    cache_write_1h INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL,
+    web_searches INTEGER NOT NULL,
+    cost INTEGER NOT NULL,                  -- the sum of the six, 0 where unpriced
+    cost_input INTEGER NOT NULL,
+    cost_output INTEGER NOT NULL,
+    cost_cache_write_5m INTEGER NOT NULL,
+    cost_cache_write_1h INTEGER NOT NULL,
+    cost_cache_read INTEGER NOT NULL,
+    cost_web_search INTEGER NOT NULL,
+    estimated INTEGER NOT NULL,
+    PRIMARY KEY (request, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE projection (                   -- what the task queues say of a task
+    task INTEGER NOT NULL REFERENCES task (id),
+    queue BLOB NOT NULL,                    -- path of the task queue
+    changes INTEGER NOT NULL,               -- how often the task's totals changed
+    shown_changes INTEGER NOT NULL,         -- how many of those the queue shows
+    baseline TEXT,                          -- JSON of the figures that the ledger took note of there last
+    PRIMARY KEY (task, queue)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE shown_figures (                -- all that cmat ever put, or meant to put, into a task's keys
+    task INTEGER NOT NULL REFERENCES task (id),
+    queue BLOB NOT NULL,
+    figures TEXT NOT NULL,                  -- JSON of the seven values
+    PRIMARY KEY (task, queue, figures)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE foreign_figures (              -- what another writer put into the seven keys
+    id INTEGER PRIMARY KEY,
+    task INTEGER NOT NULL REFERENCES task (id),
+    queue BLOB NOT NULL,
+    found TEXT NOT NULL,                    -- JSON of the seven values as found
+    expected TEXT,                          -- JSON of what the ledger had taken note of there
+    seen INTEGER NOT NULL,
+    adopted INTEGER NOT NULL,               -- 1: the increase below counts as recorded elsewhere
+    input INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL,
+    cost INTEGER NOT NULL,
+    model TEXT,
+    session TEXT
+) STRICT;
+CREATE INDEX foreign_figures_by_task ON foreign_figures (task);
+
+CREATE TABLE booked_intent (
+    name TEXT PRIMARY KEY,
+    booked INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL                    -- JSON
+) STRICT;

@@ -1,0 +1,198 @@
+//! `explain`: each request × its price = its cost, so that anybody can compute it again.
+
+use std::fmt::Write as _;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::money::Usd;
+use crate::money::grouped;
+use crate::pricing::Price;
+use crate::pricing::PriceSource;
+use crate::printable::Printable;
+use crate::report::COST_PLACES;
+use crate::summary::ExplainedCharge;
+use crate::summary::ExplainedRequest;
+
+/// How many requests are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// The first 50.
+    Short,
+    /// All.
+    Whole,
+}
+
+impl Length {
+    fn limit(self) -> usize {
+        match self {
+            Self::Short => 50,
+            Self::Whole => usize::MAX,
+        }
+    }
+}
+
+/// Returns the explanation of `requests` as text.
+pub fn render(requests: &[ExplainedRequest], length: Length) -> String {
+    let mut text = String::from("  times in UTC, prices in USD per million tokens\n");
+    for request in requests.iter().take(length.limit()) {
+        explain_request(&mut text, request);
+    }
+    let total: Usd = requests.iter().map(ExplainedRequest::cost).sum();
+    let n_lines: u64 = requests.iter().map(|request| request.n_lines).sum();
+    let n_requests = requests.len() as u64;
+    let n_more = requests.len().saturating_sub(length.limit());
+    let more = if n_more > 0 { format!("… {n_more} more (--all)   ") } else { String::new() };
+    let n_repeats = n_lines.saturating_sub(n_requests);
+    let repeats = if n_repeats == 1 { "repeat" } else { "repeats" };
+    let _infallible = writeln!(
+        text,
+        "  {more}Σ ${total} → ${}   lines read {}, distinct requests {} ({} {repeats} ignored)",
+        total.rounded(COST_PLACES),
+        grouped(n_lines),
+        grouped(n_requests),
+        grouped(n_repeats),
+    );
+    text
+}
+
+fn explain_request(text: &mut String, request: &ExplainedRequest) {
+    let at = request.at.strftime("%Y-%m-%d %H:%M:%S");
+    let agent = request.agent.as_deref().map(|agent| format!("  {}", Printable(agent))).unwrap_or_default();
+    let lower_bound = if request.complete { "" } else { "  at least: the answer was cut off" };
+    let _infallible =
+        writeln!(text, "  {at}  {}  {}{agent}{lower_bound}", Printable(&request.id), request.model);
+    for charge in &request.charges {
+        explain_charge(text, charge);
+    }
+}
+
+fn explain_charge(text: &mut String, charge: &ExplainedCharge) {
+    let part =
+        if charge.kind == "message" { String::new() } else { format!("{}: ", Printable(&charge.kind)) };
+    let line = match (&charge.price, charge.unpriced.as_deref()) {
+        (Some(price), _) => {
+            format!(
+                "{} = ${}   {}",
+                terms(charge, price),
+                charge.cost.total(),
+                row_of(price, charge.estimated)
+            )
+        }
+        (None, Some("too_large")) => "its counts are too large to price".to_owned(),
+        (None, Some(_)) => "no price row fits the model (`cmat models add`)".to_owned(),
+        (None, None) => "not billed: a refusal without an answer".to_owned(),
+    };
+    let _infallible = writeln!(text, "      {part}{line}");
+}
+
+fn terms(charge: &ExplainedCharge, price: &Price) -> String {
+    let (tokens, rates) = (&charge.tokens, &price.rates);
+    let kinds = [
+        ("in", tokens.input, rates.input),
+        ("out", tokens.output, rates.output),
+        ("write 5m", tokens.cache_write_5m, rates.cache_write_5m),
+        ("write 1h", tokens.cache_write_1h, rates.cache_write_1h),
+        ("read", tokens.cache_read, rates.cache_read),
+    ];
+    let terms: Vec<String> = kinds
+        .into_iter()
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(kind, count, rate)| format!("{kind} {} × ${rate}", grouped(count)))
+        .collect();
+    let mut text = match (terms.len(), price.factor == Decimal::ONE) {
+        (0, _) => "no tokens".to_owned(),
+        (_, true) => terms.join(" + "),
+        (_, false) => format!("({}) × {}", terms.join(" + "), price.factor.normalize()),
+    };
+    if charge.web_search_requests > 0 {
+        let _infallible = write!(
+            text,
+            " + {} searches × ${} per 1,000",
+            grouped(charge.web_search_requests),
+            price.web_search_per_1000
+        );
+    }
+    text
+}
+
+fn row_of(price: &Price, estimated: bool) -> String {
+    let mut notes = vec![format!("row {}", price.model)];
+    if let Some(from) = price.effective_from {
+        notes.push(format!("prices of {from}"));
+    }
+    notes.push(
+        match price.source {
+            PriceSource::Project => "the project's models.json",
+            PriceSource::User => "the user's models.json",
+            PriceSource::BuiltIn => "built-in",
+        }
+        .to_owned(),
+    );
+    if let Some(tokens) = price.tier_above {
+        notes.push(format!("prompt above {}", grouped(tokens)));
+    }
+    for (applies, note) in [
+        (price.fast, "fast mode"),
+        (price.batch, "batch"),
+        (price.us_inference, "US inference"),
+        (!price.derived.is_empty(), "a cache price derived from the input price"),
+        (estimated, "estimated"),
+    ] {
+        if applies {
+            notes.push(note.to_owned());
+        }
+    }
+    format!("({})", notes.join(", "))
+}
+
+/// Returns `cmat.explain/1`: every request, every charge, the whole price row.
+pub fn document(what: &str, requests: &[ExplainedRequest]) -> Value {
+    let total: Usd = requests.iter().map(ExplainedRequest::cost).sum();
+    json!({
+        "schema": "cmat.explain/1",
+        "what": what,
+        "requests": requests.len(),
+        "lines": requests.iter().map(|request| request.n_lines).sum::<u64>(),
+        "cost_usd": total,
+        "rows": requests.iter().map(request_row).collect::<Vec<_>>(),
+    })
+}
+
+fn request_row(request: &ExplainedRequest) -> Value {
+    json!({
+        "request": request.id,
+        "request_id": request.request_id,
+        "timestamp": request.at,
+        "session": request.session,
+        "agent": request.agent,
+        "model": request.model,
+        "lower_bound": !request.complete,
+        "lines": request.n_lines,
+        "cost_usd": request.cost(),
+        "charges": request.charges.iter().map(charge_row).collect::<Vec<_>>(),
+    })
+}
+
+fn charge_row(charge: &ExplainedCharge) -> Value {
+    json!({
+        "part": charge.kind,
+        "price": charge.price,
+        "unpriced": charge.unpriced,
+        "estimated": charge.estimated,
+        "input_tokens": charge.tokens.input,
+        "output_tokens": charge.tokens.output,
+        "cache_write_5m_tokens": charge.tokens.cache_write_5m,
+        "cache_write_1h_tokens": charge.tokens.cache_write_1h,
+        "cache_read_tokens": charge.tokens.cache_read,
+        "web_search_requests": charge.web_search_requests,
+        "cost_usd": charge.cost.total(),
+        "cost_input_usd": charge.cost.input,
+        "cost_output_usd": charge.cost.output,
+        "cost_cache_write_5m_usd": charge.cost.cache_write_5m,
+        "cost_cache_write_1h_usd": charge.cost.cache_write_1h,
+        "cost_cache_read_usd": charge.cost.cache_read,
+        "cost_web_search_usd": charge.cost.web_search,
+    })
+}

@@ -42,6 +42,7 @@ pub fn to_stderr(verbose: u8) {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_target(false)
+        .with_ansi(false)
         .without_time()
         .with_max_level(level)
         .with_writer(io::stderr)

@@ -35,6 +35,8 @@ pub struct Finished {
     pub n_left: u64,
     /// Intents that cannot be read; they stay where they are.
     pub unreadable: Vec<OutboxError>,
+    /// Transcripts that could not be read.
+    pub faults: Vec<BookingError>,
     /// What the task queues came to.
     pub projected: Projected,
 }
@@ -42,29 +44,34 @@ pub struct Finished {
 impl Books {
     /// Books what an intent says: the session's files, its task, its end.
     ///
-    /// The name of the intent is noted in the ledger, so that a later run may remove its file.
+    /// The name of the intent is noted in the ledger, so that a later run may remove its file; not so if the
+    /// deadline came before the end of the transcript: then the next run reads on.
+    ///
+    /// # Errors
+    /// A transcript that is no regular file never will be one: its intent is booked all the same, without usage,
+    /// and the error is returned.
     pub fn book_intent(&mut self, name: &IntentName, intent: &Intent) -> Result<(), BookingError> {
         let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
         let project = project::find(folder, self.home.as_deref());
-        let session = match (&intent.transcript, &intent.session) {
-            (Some(transcript), session) => {
-                let (session, booked) = self.book_session(transcript, session.as_ref())?;
-                if booked.unfinished {
-                    // The cursor stands; the intent stays and the next run reads on.
-                    self.assign_intent(&session, &project, intent)?;
-                    return Ok(());
-                }
-                session
-            }
-            (None, Some(session)) => session.clone(),
-            (None, None) => return Ok(()),
+        let read = intent.transcript.as_ref().map(|path| self.book_session(path, intent.session.as_ref()));
+        let (session, is_finished, fault) = match read {
+            None => (intent.session.clone(), true, None),
+            Some(Ok((session, booked))) => (Some(session), !booked.unfinished, None),
+            Some(Err(fault)) if fault.is_final() => (intent.session.clone(), true, Some(fault)),
+            Some(Err(fault)) => return Err(fault),
         };
-        self.assign_intent(&session, &project, intent)?;
-        let mut recording = self.ledger.record(Durability::Repeatable)?;
-        recording.session_ended(&session, intent.at, intent.reason.as_deref())?;
-        recording.booked(&name.to_string(), self.now)?;
-        recording.commit()?;
-        Ok(())
+        if let Some(session) = &session {
+            self.assign_intent(session, &project, intent)?;
+        }
+        if is_finished {
+            let mut recording = self.ledger.record(Durability::Repeatable)?;
+            if let Some(session) = &session {
+                recording.session_ended(session, intent.at, intent.reason.as_deref())?;
+            }
+            recording.booked(&name.to_string(), self.now)?;
+            recording.commit()?;
+        }
+        fault.map_or(Ok(()), Err)
     }
 
     fn assign_intent(
@@ -109,7 +116,11 @@ impl Books {
                 Ok(None) => {}
                 Ok(Some(intent)) if !self.is_ripe(&intent, ripe) => finished.n_left += 1,
                 Ok(Some(intent)) => {
-                    self.book_intent(&name, &intent)?;
+                    match self.book_intent(&name, &intent) {
+                        Err(BookingError::Ledger(fault)) => return Err(fault.into()),
+                        Err(fault) => finished.faults.push(fault),
+                        Ok(()) => {}
+                    }
                     if self.ledger.is_booked(&name.to_string())? {
                         finished.n_booked += 1;
                         booked.push(name);

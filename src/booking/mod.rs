@@ -55,6 +55,20 @@ pub enum BookingError {
     Prices(#[from] crate::models_file::ModelsFileError),
 }
 
+impl BookingError {
+    /// Returns whether trying again later cannot help: what the path names is no transcript.
+    fn is_final(&self) -> bool {
+        use std::io::ErrorKind::InvalidInput;
+        use std::io::ErrorKind::NotADirectory;
+        use std::io::ErrorKind::Other;
+        match self {
+            // `Other` is how `disk::open_regular` refuses folders, pipes and devices.
+            Self::Transcript { source, .. } => matches!(source.kind(), Other | InvalidInput | NotADirectory),
+            Self::Ledger(_) | Self::Prices(_) => false,
+        }
+    }
+}
+
 /// What is needed to book: the ledger, the price tables, and how long it may take.
 #[derive(Debug)]
 pub struct Books {

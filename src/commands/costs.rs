@@ -15,6 +15,7 @@ use crate::cli::ExtractArgs;
 use crate::cli::ShowArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::NotFound;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::id::SessionId;
@@ -47,14 +48,16 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
     let only = args.session.as_deref().filter(|id| !id.is_empty()).map(SessionId::new).transpose()?;
     let transcript = context.config.cwd.join(&args.transcript);
     if !transcript.exists() {
-        bail!("transcript `{}` does not exist", transcript.display());
+        return Err(NotFound(format!("transcript `{}` does not exist", transcript.display())).into());
     }
     // A wrong price table would be stamped on every request: better to mend it first.
     models_file::load(Some(&context.config.project.root), Some(&context.config.user_dir))
         .context("nothing was recorded")?;
     let mut books = context.books()?;
     if !args.force && !is_known_task(&task, &books, context)? {
-        bail!("Task not found: {task} (`--force` records its cost all the same)");
+        return Err(
+            NotFound(format!("Task not found: {task} (--force records its cost all the same)")).into()
+        );
     }
     let n_before = books.ledger.n_all_requests()?;
     let extracted = books.extract_and_store(&task, &transcript, only.as_ref(), &context.config.project)?;
@@ -103,29 +106,29 @@ fn tell_skipped(books: &Books, transcript: &std::path::Path) -> anyhow::Result<(
 fn show(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let task = TaskId::new(&args.task)?;
     let books = context.settled_books()?;
-    let queued = queued_task(&task, &books, context);
     let summary = match find_task(&task, &books, context)? {
         Some(row) => Some(books.ledger.task_summary(row)?),
         None => None,
     };
     match summary {
         Some(summary) if summary.totals.requests > 0 || summary.elsewhere.entries > 0 => {
-            show_summary(&summary, queued.as_ref(), args, context)
+            show_summary(&summary, &books, args, context)
         }
-        _ => match queued.filter(|queued| queued.costs.usd.is_some()) {
+        _ => match queued_task(&task, &books, context).filter(|queued| queued.costs.usd.is_some()) {
             Some(queued) => show_stored(&queued, context),
-            None => bail!("no cost data found for task: {task}"),
+            None => Err(NotFound(format!("no cost data found for task: {task}")).into()),
         },
     }
 }
 
 fn show_summary(
     summary: &TaskSummary,
-    queued: Option<&QueuedTask>,
+    books: &Books,
     args: &ShowArgs,
     context: &mut Context<'_>,
 ) -> anyhow::Result<Exit> {
     if context.global.json {
+        let queued = queued_task(&summary.task, books, context);
         let metadata = queued.map(|queued| metadata(&queued.costs)).unwrap_or_default();
         context.print_json(&json::task(summary, metadata))?;
     } else {

@@ -1,11 +1,10 @@
 //! `cmat explain TASK|SESSION|REQUEST`.
 
-use anyhow::bail;
-
 use crate::booking::Books;
 use crate::cli::ExplainArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::NotFound;
 use crate::commands::costs;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -19,7 +18,11 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
     let books = context.settled_books()?;
     let requests = find(&args.what, &books, context)?;
     if requests.is_empty() {
-        bail!("no task, session or request `{}` has a recorded cost", Printable(&args.what));
+        return Err(NotFound(format!(
+            "no task, session or request `{}` has a recorded cost",
+            Printable(&args.what)
+        ))
+        .into());
     }
     if context.global.json {
         context.print_json(&explanation::document(&args.what, &requests))?;

@@ -18,8 +18,8 @@ use serde::Deserialize;
 
 use crate::booking::leftovers::Ripe;
 use crate::commands::chain;
+use crate::commands::faults_of;
 use crate::commands::open_books;
-use crate::commands::report_finished;
 use crate::config::Config;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -85,16 +85,24 @@ fn leave_at(deadline: Instant) {
 fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
     let told = read_stdin();
     let intent = intent(config, arguments, told);
+    if intent.session.is_none() && intent.transcript.is_none() {
+        anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
+    }
     let outbox = Outbox::new(&config.data_dir);
     let name = outbox.put(&intent)?;
     let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
-    books.book_intent(&name, &intent)?;
+    if let Err(fault) = books.book_intent(&name, &intent) {
+        tracing::error!("{}", chain(&fault));
+    }
+    // The own task first, then what others left.
     let projected = books.project_pending()?;
     for fault in &projected.deferred {
         tracing::warn!("{}", chain(fault));
     }
     let finished = books.finish_leftovers(&outbox, Ripe::Older(RIPE_AGE))?;
-    report_finished(&finished, &mut books);
+    for fault in faults_of(&finished, &mut books) {
+        tracing::warn!("{fault}");
+    }
     Ok(())
 }
 

@@ -88,6 +88,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
             return u8::try_from(usage.exit_code()).unwrap_or(2);
         }
     };
+    let json = cli.global.json;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = run_command(cli, &mut out).and_then(|exit| {
         out.flush()?;
@@ -98,6 +99,11 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Err(error) if is_broken_pipe(&error) => Exit::Done.code(),
         Err(error) => {
             complain(&format!("Error: {error:#}"));
+            if json {
+                // One JSON document, also then; if nobody reads it, nobody misses it.
+                let _unread = writeln!(out, "{}", error_document(&error));
+                let _unread = out.flush();
+            }
             Exit::Failed.code()
         }
     }
@@ -128,7 +134,9 @@ impl Context<'_> {
     fn settled_books(&self) -> anyhow::Result<Books> {
         let mut books = self.books()?;
         let finished = books.finish_leftovers(&Outbox::new(&self.config.data_dir), Ripe::All)?;
-        report_finished(&finished, &mut books);
+        for fault in faults_of(&finished, &mut books) {
+            complain(&format!("Warning: {fault}"));
+        }
         Ok(books)
     }
 
@@ -156,17 +164,14 @@ fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
     })
 }
 
-/// Tells what stands in the way of what hooks left; it is kept and tried again.
-fn report_finished(finished: &Finished, books: &mut Books) {
-    for fault in &finished.unreadable {
-        tracing::warn!("{}", printable_lines(&chain(fault)));
-    }
-    for fault in &finished.projected.deferred {
-        tracing::warn!("{}", printable_lines(&chain(fault)));
-    }
-    for fault in books.prices.faults() {
-        tracing::warn!("{}; the built-in prices were used", printable_lines(&chain(&fault)));
-    }
+/// Returns what stands in the way of what hooks left; it is kept and tried again.
+fn faults_of(finished: &Finished, books: &mut Books) -> Vec<String> {
+    let unreadable = finished.unreadable.iter().map(|fault| chain(fault));
+    let unread = finished.faults.iter().map(|fault| chain(fault));
+    let deferred = finished.projected.deferred.iter().map(|fault| chain(fault));
+    let prices = books.prices.faults();
+    let prices = prices.iter().map(|fault| format!("{}; the built-in prices were used", chain(fault)));
+    unreadable.chain(unread).chain(deferred).chain(prices).collect()
 }
 
 /// Returns an error and what caused it as one message.
@@ -179,6 +184,17 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     message
+}
+
+/// Something that the person named is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotFound(String);
+
+/// Returns `cmat.error/1`.
+fn error_document(error: &anyhow::Error) -> serde_json::Value {
+    let code = if error.is::<NotFound>() { "not_found" } else { "failed" };
+    serde_json::json!({ "schema": "cmat.error/1", "code": code, "message": format!("{error:#}") })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -15,8 +15,8 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::chain;
 use crate::commands::complain;
+use crate::commands::faults_of;
 use crate::commands::open_books;
-use crate::commands::report_finished;
 use crate::project;
 
 /// Nobody waits for a reconciliation but the person who asked for it.
@@ -26,7 +26,9 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
     let mut books = open_books(&context.config, Instant::now() + PATIENCE)?;
     let before = books.ledger.n_all_requests()?;
     let finished = books.finish_leftovers(&context.outbox(), Ripe::All)?;
-    report_finished(&finished, &mut books);
+    for fault in faults_of(&finished, &mut books) {
+        complain(&format!("Warning: {fault}"));
+    }
     let mut n_sessions = 0_u64;
     let mut n_unreadable = 0_u64;
     for transcript in transcripts(context) {

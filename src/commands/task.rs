@@ -8,6 +8,7 @@ use crate::booking;
 use crate::cli::TaskCommand;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::NotFound;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::costs;
@@ -55,7 +56,10 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let project = context.config.project.clone();
     let known = books.ledger.tasks_named(&task)?.iter().any(|(_, root)| *root == project.root);
     if !known && !is_queued(&task, context) {
-        bail!("task not found: {task} (`cmat task new` makes one, `cmat task list` lists them)");
+        return Err(NotFound(format!(
+            "task not found: {task} (`cmat task new` makes one, `cmat task list` lists them)"
+        ))
+        .into());
     }
     let now = books.now;
     let mut recording = books.ledger.record(Durability::Irreplaceable)?;
@@ -122,7 +126,7 @@ fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.settled_books()?;
     let task = TaskId::new(id)?;
     let Some(found) = costs::find_task(&task, &books, context)? else {
-        bail!("task not found: {task} (`cmat task list` lists them)");
+        return Err(NotFound(format!("task not found: {task} (`cmat task list` lists them)")).into());
     };
     let summary = books.ledger.task_summary(found)?;
     if context.global.json {

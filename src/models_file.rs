@@ -35,6 +35,8 @@ pub use import::imported_rows;
 
 /// Where a project's models.json is, from the project's folder.
 const IN_PROJECT: &str = ".claude/data/models.json";
+/// Most bytes that are read of another tool's price file.
+const MAX_IMPORT_BYTES: u64 = 64 << 20;
 
 /// Why a models.json cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +116,19 @@ pub fn load(project: Option<&Path>, user_dir: Option<&Path>) -> Result<Loaded, M
     let sources: Vec<Source<'_>> =
         files.iter().map(|(source, origin, json)| Source { source: *source, origin, json }).collect();
     Ok(PriceTable::with(&sources)?)
+}
+
+/// Returns the text of another tool's price file, of at most 64 MiB.
+///
+/// # Errors
+///
+/// [`ModelsFileError::Read`] if it cannot be read.
+pub fn read_prices(path: &Path) -> Result<String, ModelsFileError> {
+    let mut text = String::new();
+    disk::open_regular(path)
+        .and_then(|file| file.take(MAX_IMPORT_BYTES).read_to_string(&mut text))
+        .map_err(|source| ModelsFileError::Read { path: path.to_owned(), source })?;
+    Ok(text)
 }
 
 /// Returns the text of a models.json; `None` if there is no such file.

@@ -3,9 +3,11 @@
 //! They know everything and decide nothing about money. Data goes to stdout, words to stderr; the exit code says
 //! what came of it. What hooks left undone is finished before a command answers.
 
+mod calc;
 mod costs;
 mod explain;
 mod hook;
+mod models;
 mod reconcile;
 mod reprice;
 mod task;
@@ -115,6 +117,8 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut context = Context { config, global: cli.global, out };
     match cli.command {
         Command::Costs(command) => costs::run(&command, &mut context),
+        Command::Models(command) => models::run(&command, &mut context),
+        Command::Calc(args) => calc::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),

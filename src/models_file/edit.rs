@@ -291,65 +291,65 @@ mod tests {
     #[test]
     fn marks_the_default_of_a_list() {
         insta::assert_snapshot!(diff(LIST, |file| set_default(file, "claude-opus-4-5-20251101")), @r#"
--      "is_default": true,
-+      "is_default": false,
--      "is_default": false,
-+      "is_default": true,
-"#);
+        -      "is_default": true,
+        +      "is_default": false,
+        -      "is_default": false,
+        +      "is_default": true,
+        "#);
         insta::assert_snapshot!(diff(LIST, |file| set_default(file, "claude-sonnet-4-20250514")), @"");
         insta::assert_snapshot!(diff(LIST, |file| set_default(file, "claude-opus-5-5")), @r#"
--      "is_default": true,
-+      "is_default": false,
--  "version": "1.0"
-+  "version": "1.0",
-+  "default_model": "claude-opus-5-5"
-"#);
+        -      "is_default": true,
+        +      "is_default": false,
+        -  "version": "1.0"
+        +  "version": "1.0",
+        +  "default_model": "claude-opus-5-5"
+        "#);
     }
 
     #[test]
     fn names_the_default_of_an_object_and_of_a_new_file() {
         insta::assert_snapshot!(diff(OBJECT, |file| set_default(file, "claude-opus-4.5")), @r#"
--  "default_model": "claude-sonnet-4.5",
-+  "default_model": "claude-opus-4.5",
-"#);
+        -  "default_model": "claude-sonnet-4.5",
+        +  "default_model": "claude-opus-4.5",
+        "#);
         insta::assert_snapshot!(diff(EMPTY, |file| set_default(file, "claude-opus-5-5")), @r#"
--  "models": []
-+  "models": [],
-+  "default_model": "claude-opus-5-5"
-"#);
+        -  "models": []
+        +  "models": [],
+        +  "default_model": "claude-opus-5-5"
+        "#);
     }
 
     #[test]
     fn adds_a_row_in_the_form_of_the_file() {
         insta::assert_snapshot!(diff(LIST, |file| add(file, &new_row(None))), @r#"
-+    },
-+    {
-+      "id": "claude-new-6-20270101",
-+      "name": "Claude New 6",
-+      "description": "",
-+      "pattern": "claude-new-6(-\\d{8})?$",
-+      "max_tokens": 8192,
-+      "is_default": false,
-+      "pricing": {
-+        "input": 5.00,
-+        "output": 25.00
-+      }
-"#);
+        +    },
+        +    {
+        +      "id": "claude-new-6-20270101",
+        +      "name": "Claude New 6",
+        +      "description": "",
+        +      "pattern": "claude-new-6(-\\d{8})?$",
+        +      "max_tokens": 8192,
+        +      "is_default": false,
+        +      "pricing": {
+        +        "input": 5.00,
+        +        "output": 25.00
+        +      }
+        "#);
         insta::assert_snapshot!(diff(OBJECT, |file| add(file, &new_row(Some("*new-6*")))), @r#"
-+    },
-+    "claude-new-6-20270101": {
-+      "name": "Claude New 6",
-+      "description": "",
-+      "api_id": "claude-new-6-20270101",
-+      "pattern": "*new-6*",
-+      "max_tokens": 8192,
-+      "pricing": {
-+        "currency": "USD",
-+        "per_tokens": 1000000,
-+        "input": 5.00,
-+        "output": 25.00
-+      }
-"#);
+        +    },
+        +    "claude-new-6-20270101": {
+        +      "name": "Claude New 6",
+        +      "description": "",
+        +      "api_id": "claude-new-6-20270101",
+        +      "pattern": "*new-6*",
+        +      "max_tokens": 8192,
+        +      "pricing": {
+        +        "currency": "USD",
+        +        "per_tokens": 1000000,
+        +        "input": 5.00,
+        +        "output": 25.00
+        +      }
+        "#);
         insta::assert_snapshot!(diff(LIST, |file| {
             add(file, &NewRow { id: "claude-sonnet-4-20250514".into(), ..new_row(None) })
         }), @"it has a row `claude-sonnet-4-20250514` already; `cmat models remove` removes it");
@@ -358,38 +358,38 @@ mod tests {
     #[test]
     fn removes_a_row_but_not_the_default_among_others() {
         insta::assert_snapshot!(diff(LIST, |file| remove(file, "claude-opus-4-5-20251101")), @r#"
--    },
--    {
--      "id": "claude-opus-4-5-20251101",
--      "name": "Claude Opus 4.5",
--      "description": "Most capable model",
--      "pattern": "claude-opus-4-.*",
--      "max_tokens": 8192,
--      "is_default": false,
--      "pricing": {
--        "input": 15.00,
--        "output": 75.00,
--        "cache_write": 18.75,
--        "cache_read": 1.50
--      }
-"#);
+        -    },
+        -    {
+        -      "id": "claude-opus-4-5-20251101",
+        -      "name": "Claude Opus 4.5",
+        -      "description": "Most capable model",
+        -      "pattern": "claude-opus-4-.*",
+        -      "max_tokens": 8192,
+        -      "is_default": false,
+        -      "pricing": {
+        -        "input": 15.00,
+        -        "output": 75.00,
+        -        "cache_write": 18.75,
+        -        "cache_read": 1.50
+        -      }
+        "#);
         insta::assert_snapshot!(diff(LIST, |file| remove(file, "claude-sonnet-4-20250514")), @"`claude-sonnet-4-20250514` is its default; choose another one first: `cmat models set-default`");
         insta::assert_snapshot!(diff(OBJECT, |file| remove(file, "claude-opus-4.5")), @r#"
--    "claude-opus-4.5": {
--      "name": "Claude Opus 4.5",
--      "api_id": "claude-opus-4-5-20251101",
--      "pattern": "*opus-4.5*|*opus-4-5*",
--      "max_tokens": 64000,
--      "pricing": {
--        "currency": "USD",
--        "per_tokens": 1000000,
--        "input": 5.00,
--        "output": 25.00,
--        "cache_write": 6.25,
--        "cache_read": 0.50
--      }
--    },
-"#);
+        -    "claude-opus-4.5": {
+        -      "name": "Claude Opus 4.5",
+        -      "api_id": "claude-opus-4-5-20251101",
+        -      "pattern": "*opus-4.5*|*opus-4-5*",
+        -      "max_tokens": 64000,
+        -      "pricing": {
+        -        "currency": "USD",
+        -        "per_tokens": 1000000,
+        -        "input": 5.00,
+        -        "output": 25.00,
+        -        "cache_write": 6.25,
+        -        "cache_read": 0.50
+        -      }
+        -    },
+        "#);
         insta::assert_snapshot!(diff(OBJECT, |file| remove(file, "claude-9")), @"it has no row `claude-9`");
     }
 
@@ -402,15 +402,15 @@ mod tests {
         insta::assert_snapshot!(diff(LIST, |file| {
             set_pricing(file, "claude-opus-4-5-20251101", &wanted).map(|(text, _)| text)
         }), @r#"
--        "input": 15.00,
--        "output": 75.00,
-+        "input": 5,
-+        "output": 25.0,
--        "cache_read": 1.50
-+        "cache_read": 1.50,
-+        "cache_write_1h": 10,
-+        "tiers": []
-"#);
+        -        "input": 15.00,
+        -        "output": 75.00,
+        +        "input": 5,
+        +        "output": 25.0,
+        -        "cache_read": 1.50
+        +        "cache_read": 1.50,
+        +        "cache_write_1h": 10,
+        +        "tiers": []
+        "#);
         let document = Document::parse(LIST).unwrap();
         let (_, changes) = set_pricing(&document, "claude-opus-4-5-20251101", &wanted).unwrap();
         let changes: Vec<String> = changes.iter().map(Change::to_string).collect();

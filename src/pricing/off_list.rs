@@ -35,15 +35,12 @@ impl fmt::Display for OffList {
         let (row, kind) = (Printable(&self.row), self.kind.label());
         write!(f, "row `{row}` prices {kind} at ${} per million tokens, ", self.rate.displayed())?;
         match self.rate.per_million().checked_div(self.list.per_million()) {
-            Some(times) if !self.rate.per_million().is_zero() => {
-                write!(
-                    f,
-                    "{} × the list price of `{}`",
-                    times.round_dp(2).normalize(),
-                    Printable(&self.model_id)
-                )?;
-            }
-            _ => write!(f, "unlike the list price of `{}`", Printable(&self.model_id))?,
+            Some(times) if times > Decimal::ONE => write!(f, "{} × ", times.round_dp(2).normalize())?,
+            _ => f.write_str("far below ")?,
+        }
+        f.write_str("the list price")?;
+        if self.model_id != self.row {
+            write!(f, " of `{}`", Printable(&self.model_id))?;
         }
         write!(f, " (${})", self.list.displayed())
     }

@@ -162,7 +162,7 @@ impl PriceTable {
     }
 
     /// Returns the row that an id is priced by: its own, else for a Claude model the default's.
-    pub(super) fn find_or_default(&self, model_id: &str) -> Option<Match<'_>> {
+    pub fn find_or_default(&self, model_id: &str) -> Option<Match<'_>> {
         let spelling = Spelling::of(model_id);
         self.find(&spelling).or_else(|| {
             let removed = spelling.forms.len() - 1;

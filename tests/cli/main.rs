@@ -7,3 +7,4 @@
 mod harness;
 
 mod installed_files;
+mod models;

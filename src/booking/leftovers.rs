@@ -87,7 +87,7 @@ impl Books {
         let tags = if intent.tags.is_empty() { None } else { serde_json::to_string(&intent.tags).ok() };
         let assignment =
             Assignment { task, enhancement: intent.enhancement.clone(), agent: intent.agent.clone(), tags };
-        self.assign(session, project, &assignment, source)?;
+        self.assign(session, project, &assignment, source, intent.at)?;
         Ok(())
     }
 

@@ -184,7 +184,7 @@ impl Books {
             return Ok(None);
         }
         let assignment = Assignment { task: Some(task.clone()), ..Assignment::default() };
-        let Some(row) = self.assign(session, project, &assignment, BindingSource::Command)? else {
+        let Some(row) = self.assign(session, project, &assignment, BindingSource::Command, self.now)? else {
             return Ok(None);
         };
         let projected = self.project_pending()?;
@@ -193,7 +193,7 @@ impl Books {
         Ok(share.map(|share| Extracted { task, share, projected }))
     }
 
-    /// Binds `session` to what `assignment` says, in `project`.
+    /// Binds `session` to what `assignment` says, in `project`; `source` said it at `said`.
     ///
     /// Returns the task, if one is named.
     pub fn assign(
@@ -202,6 +202,7 @@ impl Books {
         project: &Project,
         assignment: &Assignment,
         source: BindingSource,
+        said: Timestamp,
     ) -> Result<Option<TaskRow>, BookingError> {
         let queue = assignment.task.as_ref().and_then(|task| in_queue(project, task, self.deadline));
         let durability = match source {
@@ -222,7 +223,7 @@ impl Books {
                     enhancement: assignment.enhancement.as_deref(),
                     agent: assignment.agent.as_deref(),
                     tags: assignment.tags.as_deref(),
-                    said: self.now,
+                    said,
                     source,
                 },
             )?;

@@ -247,7 +247,8 @@ impl<'ledger> Recording<'ledger> {
         TaskId::new(name).map_err(|_| LedgerError::Corrupt { what: "an endless task number".to_owned() })
     }
 
-    /// Binds `session` to a task from what it does next, or from its beginning if nothing bound it before.
+    /// Binds `session` to a task: from its beginning if nothing bound it before or a person says so, else from where
+    /// it ended last or something else was said of it. A hook says at the end what held for the whole run.
     ///
     /// Saying again what holds already changes nothing, so a hook that runs twice binds once.
     pub fn bind_session(&mut self, session: &SessionId, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
@@ -258,9 +259,9 @@ impl<'ledger> Recording<'ledger> {
         }
         let begins: Option<i64> = match (latest, binding.source) {
             (None, _) | (_, BindingSource::Command) => None,
-            (Some(_), _) => self.transaction.query_row(
-                "SELECT max(at) + 1 FROM request WHERE owner = ?1",
-                [session],
+            (Some(latest), _) => self.transaction.query_row(
+                "SELECT max(coalesce(ended, ?2), ?2) + 1 FROM session WHERE id = ?1",
+                [session, latest.said],
                 |row| row.get(0),
             )?,
         };
@@ -311,10 +312,16 @@ impl<'ledger> Recording<'ledger> {
         let latest = self
             .transaction
             .prepare_cached(&format!(
-                "SELECT task, enhancement, source FROM binding WHERE {condition} ORDER BY said DESC, id DESC"
+                "SELECT task, enhancement, source, said FROM binding WHERE {condition}
+                 ORDER BY said DESC, id DESC"
             ))?
             .query_row([of], |row| {
-                Ok(LatestBinding { task: row.get(0)?, enhancement: row.get(1)?, source: row.get(2)? })
+                Ok(LatestBinding {
+                    task: row.get(0)?,
+                    enhancement: row.get(1)?,
+                    source: row.get(2)?,
+                    said: row.get(3)?,
+                })
             })
             .optional()?;
         Ok(latest)
@@ -418,6 +425,8 @@ struct LatestBinding {
     task: Option<i64>,
     enhancement: Option<String>,
     source: String,
+    /// In milliseconds.
+    said: i64,
 }
 
 impl LatestBinding {

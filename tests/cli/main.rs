@@ -6,5 +6,6 @@
 #[expect(dead_code, reason = "the commands that use it come next")]
 mod harness;
 
+mod bindings;
 mod installed_files;
 mod models;

@@ -5,6 +5,7 @@
 
 mod calc;
 mod costs;
+mod demo;
 mod explain;
 mod hook;
 mod models;
@@ -119,6 +120,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Costs(command) => costs::run(&command, &mut context),
         Command::Models(command) => models::run(&command, &mut context),
         Command::Calc(args) => calc::run(&args, &mut context),
+        Command::Demo(args) => demo::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),

@@ -7,5 +7,6 @@
 mod harness;
 
 mod bindings;
+mod demo;
 mod installed_files;
 mod models;

@@ -20,6 +20,7 @@ use crate::attribution::BindingSource;
 use crate::booking::prices::PriceTables;
 use crate::booking::projection::Projected;
 use crate::booking::reading::Read;
+use crate::booking::session_files::SessionFiles;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
@@ -145,8 +146,19 @@ impl Books {
                 break;
             }
         }
-        booked.n_requests = self.ledger.n_requests(&found.session)?;
-        Ok((found.session, booked))
+        let session = self.session_of_lines(found)?;
+        booked.n_requests = self.ledger.n_requests(&session)?;
+        Ok((session, booked))
+    }
+
+    /// Returns the session that was asked for, unless nothing of it is known and the transcript is another's: a
+    /// variable may hold an id of its own making, but the lines say whose they are.
+    fn session_of_lines(&self, found: SessionFiles) -> Result<SessionId, BookingError> {
+        if self.ledger.n_requests(&found.session)? > 0 {
+            return Ok(found.session);
+        }
+        let named = found.files.first().and_then(|main| session_files::named_in(main));
+        Ok(named.unwrap_or(found.session))
     }
 
     /// Books a transcript for a task, as a person asked: the library's form of `cmat costs extract`.

@@ -58,7 +58,7 @@ fn real_path(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn named_by(main: &Path, exists: bool) -> io::Result<SessionId> {
-    if exists && let Some(session) = transcript::named_session(BufReader::new(disk::open_regular(main)?))? {
+    if exists && let Some(session) = named_in(main) {
         return Ok(session);
     }
     let stem = main.file_stem().unwrap_or(main.as_os_str()).to_string_lossy();
@@ -85,14 +85,14 @@ fn flat_beside(main: &Path, session: &SessionId) -> Vec<PathBuf> {
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_file() && is_transcript(entry.path()))
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("agent-") && entry.path() != main)
-        .filter(|entry| names(entry.path(), session))
+        .filter(|entry| named_in(entry.path()).as_ref() == Some(session))
         .map(walkdir::DirEntry::into_path)
         .collect()
 }
 
-fn names(path: &Path, session: &SessionId) -> bool {
-    let Ok(file) = disk::open_regular(path) else { return false };
-    transcript::named_session(BufReader::new(file)).is_ok_and(|named| named.as_ref() == Some(session))
+/// Returns the session that the first lines of a transcript name, if it can be read and they do.
+pub fn named_in(path: &Path) -> Option<SessionId> {
+    transcript::named_session(BufReader::new(disk::open_regular(path).ok()?)).ok().flatten()
 }
 
 /// Returns whether a path is named as transcripts are.

@@ -160,7 +160,7 @@ pub struct Origin {
     pub timestamp: Timestamp,
     /// `isSidechain`: a subagent's line, or a copy of history in a side question's file.
     pub sidechain: bool,
-    /// The session whose file the copy stands in.
+    /// The session that the copy names, else the one whose file it stands in.
     pub session: SessionId,
     /// `gitBranch`.
     pub branch: Option<String>,

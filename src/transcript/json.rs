@@ -17,6 +17,9 @@ use serde::de::Visitor;
 /// The key under which `serde_json` hands over a number whose digits are kept as text: any but 64-bit integers.
 const NUMBER: &str = "$serde_json::private::Number";
 
+/// How many entries of a list are kept: no answer took more than a few steps, and a hostile line may list millions.
+const MAX_LISTED: usize = 256;
+
 /// A scalar, as far as a transcript's line needs it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Leaf<'line> {
@@ -41,9 +44,9 @@ impl<'line> Leaf<'line> {
     }
 }
 
-/// An object with the fields of `S`; any other kind of value is `None`.
+/// An object with the fields of `S`; any other kind of value is `None`. Boxed, because it is moved several times.
 #[derive(Debug)]
-pub(super) struct Object<S>(pub(super) Option<S>);
+pub(super) struct Object<S>(pub(super) Option<Box<S>>);
 
 impl<S> Default for Object<S> {
     fn default() -> Self {
@@ -51,7 +54,7 @@ impl<S> Default for Object<S> {
     }
 }
 
-/// A list of `T`; any other kind of value is an empty one.
+/// The first [`MAX_LISTED`] entries of a list; any other kind of value is an empty one.
 #[derive(Debug)]
 pub(super) struct List<T>(pub(super) Vec<T>);
 
@@ -186,7 +189,7 @@ impl<'line, S: Shape<'line>> Deserialize<'line> for Object<S> {
             absent!(bool null text list);
 
             fn visit_map<A: MapAccess<'line>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-                let mut shape = S::default();
+                let mut shape = Box::<S>::default();
                 let mut is_number = false;
                 while let Some(Key(key)) = object.next_key()? {
                     is_number |= key == NUMBER;
@@ -208,9 +211,13 @@ impl<'line, T: Deserialize<'line>> Deserialize<'line> for List<T> {
 
             fn visit_seq<A: SeqAccess<'line>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = list.next_element()? {
-                    entries.push(entry);
+                while entries.len() < MAX_LISTED {
+                    match list.next_element()? {
+                        Some(entry) => entries.push(entry),
+                        None => return Ok(List(entries)),
+                    }
                 }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(List(entries))
             }
         }
@@ -236,7 +243,7 @@ impl<'line> Deserialize<'line> for Prompt<'line> {
             fn visit_seq<A: SeqAccess<'line>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let first = list.next_element::<Object<Block<'line>>>()?.unwrap_or_default();
                 while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Prompt(first.0.unwrap_or_default().text))
+                Ok(Prompt(first.0.map(|block| block.text).unwrap_or_default()))
             }
         }
         deserializer.deserialize_any(Visit)

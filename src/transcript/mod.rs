@@ -175,7 +175,7 @@ impl Scan {
     /// Reads a line without its line end.
     fn read_line(&mut self, line: &[u8], found: &mut Found) {
         self.note_own(line, self.position.offset, found);
-        let is_whole = each_record(&readable(line), |entry: Entry<'_>, text| {
+        let is_whole = each_record(&readable(line), |entry: Box<Entry<'_>>, text| {
             match request::usage_record(&entry, text, &self.session, self.previous) {
                 Ok(None) => return,
                 Ok(Some(record)) => {
@@ -194,7 +194,7 @@ impl Scan {
 
     /// Reads what stands after the last line end, if it is whole; else returns what keeps it from being read.
     fn read_rest(&mut self, rest: &[u8], found: &mut Found) -> Option<Skipped> {
-        let is_whole = each_record(&readable(rest), |_: Own<'_>, _| {});
+        let is_whole = each_record(&readable(rest), |_: Box<Own<'_>>, _| {});
         if !is_whole {
             return Some(self.skip(SkipReason::NotJson));
         }
@@ -213,7 +213,7 @@ impl Scan {
         if !self.seeks_own || offset >= OWN_BYTES || !self.finder.may_hold_timestamp(line) {
             return;
         }
-        each_record(&readable(line), |own: Own<'_>, _| {
+        each_record(&readable(line), |own: Box<Own<'_>>, _| {
             if own.uuid.text().is_some() {
                 return;
             }
@@ -241,6 +241,13 @@ struct Found {
 impl Found {
     fn add(&mut self, record: UsageRecord) {
         let records = &mut self.slice.records;
+        // Lines of a request mostly stand together.
+        if let Some(last) = records.last_mut()
+            && last.facts.key == record.facts.key
+            && last.session == record.session
+        {
+            return last.merge(&record);
+        }
         match self.places.entry((record.facts.key.clone(), record.session.clone())) {
             hash_map::Entry::Occupied(place) => records[*place.get()].merge(&record),
             hash_map::Entry::Vacant(place) => {
@@ -275,7 +282,7 @@ pub fn named_session<R: BufRead>(input: R) -> io::Result<Option<SessionId>> {
     input.take(OWN_BYTES).read_to_end(&mut start)?;
     let mut session = None;
     for line in start.split(|&byte| byte == b'\n').take(NAMING_LINES) {
-        each_record(&readable(line), |own: Own<'_>, _| {
+        each_record(&readable(line), |own: Box<Own<'_>>, _| {
             session = session.take().or(own.session.text().and_then(|text| SessionId::new(text).ok()));
         });
         if session.is_some() {

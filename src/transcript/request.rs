@@ -61,13 +61,13 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         let (answer, agent_id, sidechain) = match entry.kind.text()? {
             "assistant" => (&entry.answer, own_agent, entry.is_sidechain == Leaf::True),
             "progress" => {
-                let progress = entry.progress.0.as_ref()?;
-                (progress.answer.0.as_ref()?, progress.agent_id.text().or(own_agent), true)
+                let progress = entry.progress.0.as_deref()?;
+                (progress.answer.0.as_deref()?, progress.agent_id.text().or(own_agent), true)
             }
             _ => return None,
         };
-        let message = answer.message.0.as_ref()?;
-        let usage = message.usage.0.as_ref()?;
+        let message = answer.message.0.as_deref()?;
+        let usage = message.usage.0.as_deref()?;
         let is_the_clients = message.model.text() == Some(SYNTHETIC_MODEL)
             || answer.is_api_error == Leaf::True
             || entry.answer.is_api_error == Leaf::True;
@@ -114,7 +114,7 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         let usage = self.usage;
         let requested = &self.answer.requested_model;
         let model = self.message.model.text().or(requested.text()).unwrap_or(UNNAMED_MODEL);
-        let searches = usage.server_tool_use.0.as_ref().and_then(|tools| tools.web_search_requests);
+        let searches = usage.server_tool_use.0.as_deref().and_then(|tools| tools.web_search_requests);
         Ok(Flags {
             stop_reason: kept(&self.message.stop_reason),
             model: identifier("message.model", model, ModelId::new)?,
@@ -169,7 +169,7 @@ pub(super) fn timestamp(text: &Leaf<'_>) -> Option<Timestamp> {
 }
 
 fn tokens(counts: &Counts<'_>) -> Result<RawTokens, SkipReason> {
-    let split = counts.split.0.as_ref();
+    let split = counts.split.0.as_deref();
     Ok(RawTokens {
         input: count("input_tokens", counts.input)?,
         output: count("output_tokens", counts.output)?,
@@ -181,7 +181,7 @@ fn tokens(counts: &Counts<'_>) -> Result<RawTokens, SkipReason> {
 }
 
 fn iterations(usage: &Usage<'_>) -> Result<Vec<Iteration>, SkipReason> {
-    let steps = usage.iterations.0.iter().filter_map(|step| step.0.as_ref());
+    let steps = usage.iterations.0.iter().filter_map(|step| step.0.as_deref());
     steps
         .map(|step| {
             Ok(Iteration {
@@ -234,4 +234,22 @@ fn kept(leaf: &Leaf<'_>) -> Option<String> {
 
 fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_whole_numbers_in_any_spelling() {
+        let check = |text, count| assert_eq!(whole_number(text), count, "{text}");
+        check("0", Some(0));
+        check("-0", Some(0));
+        check("4.0", Some(4));
+        check("1.5e1", Some(15));
+        check("1099511627776", Some(MAX_TOKENS));
+        for text in ["1099511627777", "-1", "0.5", "1e400", "1e-400", "\"7\"", "true", "[]", "{}", ""] {
+            check(text, None);
+        }
+    }
 }

@@ -50,7 +50,7 @@ pub(super) fn tail(lines: &[u8], finder: &Finder) -> Tail {
 fn tail_of_line(line: &[u8], finder: &Finder) -> Tail {
     let mut tail = Tail::Unchanged;
     if finder.may_turn(line) {
-        each_record(&readable(line), |turn: Turn<'_>, _| match tail_of_turn(&turn) {
+        each_record(&readable(line), |turn: Box<Turn<'_>>, _| match tail_of_turn(&turn) {
             Tail::Unchanged => {}
             told => tail = told,
         });
@@ -59,7 +59,7 @@ fn tail_of_line(line: &[u8], finder: &Finder) -> Tail {
 }
 
 fn tail_of_turn(turn: &Turn<'_>) -> Tail {
-    let said = turn.message.0.as_ref();
+    let said = turn.message.0.as_deref();
     match turn.kind.text() {
         Some("user") if turn.is_meta == Leaf::True || turn.is_compact_summary == Leaf::True => {
             Tail::Unchanged
@@ -79,7 +79,7 @@ fn tail_of_turn(turn: &Turn<'_>) -> Tail {
             _ => Tail::Unchanged,
         },
         Some("attachment") => {
-            let kind = turn.attachment.0.as_ref().and_then(|attachment| attachment.kind.text());
+            let kind = turn.attachment.0.as_deref().and_then(|attachment| attachment.kind.text());
             if kind == Some(STOPPED_BY_A_HOOK) { Tail::Answered } else { Tail::Unchanged }
         }
         _ => Tail::Unchanged,

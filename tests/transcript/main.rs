@@ -11,6 +11,7 @@
 mod client;
 mod corpus;
 mod generate;
+mod limits;
 mod oddities;
 mod properties;
 mod reference;

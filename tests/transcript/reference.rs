@@ -260,7 +260,7 @@ fn flags(answer: &Value) -> Result<Flags, SkipReason> {
 
 fn iterations(list: &Value) -> Result<Vec<Iteration>, SkipReason> {
     let mut iterations = Vec::new();
-    for step in list.as_array().into_iter().flatten().filter(|step| step.is_object()) {
+    for step in list.as_array().into_iter().flatten().take(256).filter(|step| step.is_object()) {
         iterations.push(Iteration {
             kind: text(&step["type"]).unwrap_or_default(),
             model: id("iterations.model", text(&step["model"]), ModelId::new)?,

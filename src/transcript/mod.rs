@@ -86,8 +86,9 @@ pub struct Slice {
 
 /// Reads a transcript slice by slice.
 ///
-/// A line without a readable `timestamp` takes that of the usage line before it; no client writes such lines. That
-/// apart, neither the size of the slices nor reading on from any [`Slice::end`] changes what is found.
+/// Neither the size of the slices nor reading on from any [`Slice::end`] changes what is found. (One exception: a line
+/// without a readable `timestamp`, which no client writes, takes that of the usage line before it, and is left out if
+/// this reader has seen none.)
 #[derive(Debug)]
 pub struct Reader<R> {
     lines: Lines<R>,

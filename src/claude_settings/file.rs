@@ -1,6 +1,5 @@
-//! Settings files: what a change would make of one, and making it.
+//! Settings files: which hooks they have, and what a change would make of one.
 
-use std::fs;
 use std::io;
 use std::io::Read as _;
 use std::path::Path;
@@ -12,16 +11,20 @@ use crate::claude_settings::hooks::Installed;
 use crate::claude_settings::hooks::MergeError;
 use crate::claude_settings::hooks::Owner;
 use crate::disk;
-use crate::disk::replace;
+use crate::disk::change::Change;
+use crate::disk::change::OldVersion;
+use crate::disk::change::copy_path;
+use crate::disk::change::read_text;
 use crate::disk::replace::Access;
-use crate::disk::replace::ReplaceError;
-use crate::disk::replace::Replaced;
 use crate::json_edit::Document;
+
+/// Settings that set nothing, in the layout of a new file.
+const EMPTY: &str = "{}\n";
 
 /// Largest script that is looked into, in bytes.
 const MAX_SCRIPT_BYTES: u64 = 1 << 20;
 
-/// Why a settings file was not changed; it is as it was.
+/// Why hooks were not found in a settings file, or not merged into it; it is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
@@ -40,23 +43,6 @@ pub enum SettingsError {
         /// What is wrong with it, and where.
         source: MergeError,
     },
-    /// Somebody changed the file after it was read.
-    #[error("`{}` was changed meanwhile, it was not written: run the command again", path.display())]
-    Changed {
-        /// The settings file.
-        path: PathBuf,
-    },
-    /// The folder of the file cannot be made.
-    #[error("cannot make the folder of `{}`", path.display())]
-    Folder {
-        /// The settings file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The new version, or the copy of the old one, cannot be written.
-    #[error("cannot change the settings")]
-    Write(#[from] ReplaceError),
 }
 
 /// What becomes of a Python CMAT's cost hook.
@@ -80,9 +66,13 @@ pub struct HookScripts<'path> {
 impl HookScripts<'_> {
     /// Tells whose a hook is, looking into the script that it runs.
     pub fn owner(&self, installed: &Installed) -> Owner {
+        installed.owner(self.script(installed).as_deref())
+    }
+
+    /// Returns the text of the scripts that a hook runs, as far as they can be read.
+    fn script(&self, installed: &Installed) -> Option<String> {
         let scripts = words(&installed.command).into_iter().filter_map(|word| self.read(&word));
-        let script = scripts.reduce(|all, next| all + "\n" + &next);
-        installed.owner(script.as_deref())
+        scripts.reduce(|all, next| all + "\n" + &next)
     }
 
     fn read(&self, word: &str) -> Option<String> {
@@ -119,64 +109,22 @@ fn words(command: &str) -> Vec<String> {
 /// What a change would make of a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The settings file.
-    pub path: PathBuf,
-    /// What it holds; `None` if it does not exist.
-    pub before: Option<String>,
-    /// What it would hold.
-    pub after: String,
+    /// The file, and what becomes of it.
+    pub change: Change,
+    /// cmat's hooks that it would hold; those wanted run cmat once their script is there.
+    pub installed: Vec<Installed>,
     /// Hooks that would be removed.
     pub removed: Vec<Installed>,
     /// Hooks of the Python CMAT that would stay.
     pub python_hooks: Vec<Installed>,
 }
 
-impl Plan {
-    /// Tells whether the file would change.
-    pub fn is_change(&self) -> bool {
-        self.before.as_deref().unwrap_or_default() != self.after
-    }
-
-    /// Changes the file, keeping a copy of the old version beside it, whose path is returned.
-    ///
-    /// The copy is one file, the version before cmat's last change.
-    pub fn save(&self) -> Result<Option<PathBuf>, SettingsError> {
-        match &self.before {
-            _ if !self.is_change() => Ok(None),
-            None => self.create().map(|()| None),
-            Some(before) => self.replace(before).map(Some),
-        }
-    }
-
-    fn create(&self) -> Result<(), SettingsError> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)
-                .map_err(|source| SettingsError::Folder { path: self.path.clone(), source })?;
-        }
-        match replace::create_new(&self.path, self.after.as_bytes(), Access::Shared) {
-            Err(ReplaceError::Exists { path }) => Err(SettingsError::Changed { path }),
-            done => Ok(done?),
-        }
-    }
-
-    fn replace(&self, before: &str) -> Result<PathBuf, SettingsError> {
-        let mut copy = self.path.clone().into_os_string();
-        copy.push(".cmat-backup");
-        let copy = PathBuf::from(copy);
-        replace::write(&copy, before.as_bytes(), Access::Private)?;
-        let is_unchanged = || read_text(&self.path).is_ok_and(|text| text.as_deref() == Some(before));
-        let content = |out: &mut dyn io::Write| out.write_all(self.after.as_bytes());
-        match replace::replace_unless_changed(&self.path, content, is_unchanged)? {
-            Replaced::Done => Ok(copy),
-            Replaced::Changed => Err(SettingsError::Changed { path: self.path.clone() }),
-        }
-    }
-}
-
 /// Returns the hooks of a settings file; none if it does not exist.
 pub fn read_hooks(path: &Path) -> Result<Vec<Installed>, SettingsError> {
-    let Some(text) = read_text(path)? else { return Ok(Vec::new()) };
-    merged(path, &text, hooks::installed)
+    match read(path)? {
+        Some(text) if !text.trim().is_empty() => merged(path, &text, hooks::installed),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Returns what a settings file would be with `wanted`, each unless cmat already has a hook at its event.
@@ -186,44 +134,81 @@ pub fn plan_install(
     python: PythonHook,
     scripts: HookScripts<'_>,
 ) -> Result<Plan, SettingsError> {
-    let before = read_text(path)?;
-    let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or("{}\n").to_owned();
-    let found = merged(path, &text, hooks::installed)?;
+    let before = read(path)?;
+    let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
+    let found = merged(path, text, hooks::installed)?;
     let of_python = |hook: &Installed| scripts.owner(hook) == Owner::PythonCmat;
     let python_found: Vec<_> = found.into_iter().filter(of_python).collect();
-    let (mut after, removed, python_hooks) = match python {
-        PythonHook::Keep => (text, Vec::new(), python_found),
+    let (cleared, removed, python_hooks) = match python {
+        PythonHook::Keep => (text.to_owned(), Vec::new(), python_found),
         PythonHook::Remove => {
-            (merged(path, &text, |text| hooks::without(text, of_python))?, python_found, Vec::new())
+            (merged(path, text, |text| hooks::without(text, of_python))?, python_found, Vec::new())
         }
     };
+    let mut after = cleared;
     for hook in wanted {
         let is_present = |found: &Installed| {
-            found.event == hook.event
-                && (found.command == hook.command || scripts.owner(found) == Owner::Cmat)
+            found.event == hook.event && (is_own(found, wanted, scripts) || is_one_of(found, wanted))
         };
         if !merged(path, &after, hooks::installed)?.iter().any(is_present) {
             after = merged(path, &after, |text| hooks::with(text, hook))?;
         }
     }
-    Ok(Plan { path: path.to_path_buf(), before, after, removed, python_hooks })
+    let mut installed = merged(path, &after, hooks::installed)?;
+    installed.retain(|hook| is_own(hook, wanted, scripts) || is_one_of(hook, wanted));
+    installed.retain(|hook| !python_hooks.contains(hook));
+    let after = if after == text { before.clone() } else { Some(after) };
+    Ok(Plan { change: change(path, before, after), installed, removed, python_hooks })
 }
 
-/// Returns what a settings file would be without cmat's hooks.
-pub fn plan_uninstall(path: &Path, scripts: HookScripts<'_>) -> Result<Plan, SettingsError> {
-    let before = read_text(path)?;
-    let text = before.clone().unwrap_or_default();
-    let of_cmat = |hook: &Installed| scripts.owner(hook) == Owner::Cmat;
-    let (after, removed) = if text.trim().is_empty() {
-        (text, Vec::new())
-    } else {
-        let found = merged(path, &text, hooks::installed)?;
-        (
-            merged(path, &text, |text| hooks::without(text, of_cmat))?,
-            found.into_iter().filter(of_cmat).collect(),
-        )
+/// Returns what a settings file would be without cmat's hooks: those of `own`, and all that run cmat.
+///
+/// If nothing else changed since they were installed, that is the version from before, to the byte.
+pub fn plan_uninstall(path: &Path, own: &[Hook], scripts: HookScripts<'_>) -> Result<Plan, SettingsError> {
+    let before = read(path)?;
+    let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
+    let of_cmat = |hook: &Installed| is_own(hook, own, scripts);
+    let mut removed = merged(path, text, hooks::installed)?;
+    removed.retain(of_cmat);
+    let after = match &before {
+        Some(text) if !removed.is_empty() => match version_before(path, text, own)? {
+            Some(version) => version,
+            None => Some(merged(path, text, |text| hooks::without(text, of_cmat))?),
+        },
+        _ => before.clone(),
     };
-    Ok(Plan { path: path.to_path_buf(), before, after, removed, python_hooks: Vec::new() })
+    Ok(Plan { change: change(path, before, after), installed: Vec::new(), removed, python_hooks: Vec::new() })
+}
+
+/// Tells whether a hook runs cmat, or would if its script were there.
+fn is_own(found: &Installed, own: &[Hook], scripts: HookScripts<'_>) -> bool {
+    match scripts.owner(found) {
+        Owner::Cmat => true,
+        Owner::PythonCmat => false,
+        Owner::Other => is_one_of(found, own) && scripts.script(found).is_none(),
+    }
+}
+
+fn is_one_of(found: &Installed, hooks: &[Hook]) -> bool {
+    hooks.iter().any(|hook| found.event == hook.event && found.command == hook.command)
+}
+
+/// Returns the version that `own` was installed into, if that alone leads to `text`; its inner `None` is no file.
+fn version_before(path: &Path, text: &str, own: &[Hook]) -> Result<Option<Option<String>>, SettingsError> {
+    let copy = read(&copy_path(path))?;
+    let base = copy.as_deref().filter(|copy| !copy.trim().is_empty()).unwrap_or(EMPTY);
+    let mut installed = base.to_owned();
+    for hook in own {
+        // An old version that is not even JSON is none that hooks were merged into.
+        let Ok(merged) = merged(path, &installed, |text| hooks::with(text, hook)) else { return Ok(None) };
+        installed = merged;
+    }
+    Ok((installed == text).then_some(copy))
+}
+
+fn change(path: &Path, before: Option<String>, after: Option<String>) -> Change {
+    let path = path.to_path_buf();
+    Change { path, before, after, access: Access::Shared, old_version: OldVersion::Kept }
 }
 
 fn merged<T>(
@@ -237,17 +222,16 @@ fn merged<T>(
         .map_err(|source| SettingsError::Merge { path: path.to_path_buf(), source })
 }
 
-fn read_text(path: &Path) -> Result<Option<String>, SettingsError> {
-    let mut text = String::new();
-    match disk::open_regular(path).and_then(|mut file| file.read_to_string(&mut text)) {
-        Ok(_) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SettingsError::Read { path: path.to_path_buf(), source }),
-    }
+fn read(path: &Path) -> Result<Option<String>, SettingsError> {
+    read_text(path).map_err(|source| SettingsError::Read { path: path.to_path_buf(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use crate::disk::replace;
+
     use super::*;
 
     const PYTHON_SCRIPT: &str = "#!/bin/bash\npython3 -m cmat costs extract \"$TASK_ID\"\n";
@@ -282,6 +266,14 @@ mod tests {
             plan_install(&self.settings(), &[Hook::of_project()], python, self.scripts()).unwrap()
         }
 
+        fn uninstall(&self) -> Plan {
+            plan_uninstall(&self.settings(), &[Hook::of_project()], self.scripts()).unwrap()
+        }
+
+        fn hooks(&self) -> Vec<String> {
+            read_hooks(&self.settings()).unwrap().into_iter().map(|hook| hook.command).collect()
+        }
+
         fn text(&self) -> Option<String> {
             fs::read_to_string(self.settings()).ok()
         }
@@ -291,17 +283,54 @@ mod tests {
         format!("{:#}", serde_json::json!({"hooks": {"SessionEnd": [{"hooks": [{"command": command}]}]}}))
     }
 
+    /// Installs into the settings, twice, and checks that uninstalling leaves the folder as it was.
+    fn check_there_and_back(settings: Option<&str>) {
+        let project = Project::new(Some(OUR_SCRIPT), settings);
+        project.install(PythonHook::Keep).change.save().unwrap();
+        assert_eq!(project.hooks(), [Hook::of_project().command]);
+        assert!(!project.install(PythonHook::Keep).change.is_change());
+        let plan = project.uninstall();
+        assert_eq!(plan.removed.len(), 1);
+        plan.change.save().unwrap();
+        assert_eq!(project.text().as_deref(), settings);
+        assert!(!copy_path(&project.settings()).exists());
+    }
+
     #[test]
     fn installs_once_and_takes_out_what_it_installed() {
-        let project = Project::new(Some(OUR_SCRIPT), None);
-        assert_eq!(project.install(PythonHook::Keep).save().unwrap(), None);
-        assert_eq!(project.text().unwrap(), format!("{}\n", hooks::snippet(&[Hook::of_project()])));
-        assert!(!project.install(PythonHook::Keep).is_change());
-        let plan = plan_uninstall(&project.settings(), project.scripts()).unwrap();
-        assert_eq!(plan.removed.len(), 1);
-        let copy = plan.save().unwrap().unwrap();
-        assert_eq!(project.text().unwrap(), "{}\n");
-        assert!(fs::read_to_string(copy).unwrap().contains("on-session-end-cost.sh"));
+        for settings in [
+            None,
+            Some(""),
+            Some(" \n"),
+            Some("{}"),
+            Some("{\n}\n"),
+            Some("{\"a\":1}"),
+            Some("{\"hooks\": {}}"),
+            Some("{\"hooks\": {\"SessionEnd\": []}}\n"),
+            Some("\u{feff}{\r\n\t\"b\" : [ ],\r\n\t\"hooks\" : { \"Stop\": [] }\r\n}\r\n"),
+        ] {
+            check_there_and_back(settings);
+        }
+    }
+
+    #[test]
+    fn takes_out_only_its_own_if_the_file_changed_since() {
+        let project = Project::new(Some(OUR_SCRIPT), Some("{\"hooks\": {}}"));
+        project.install(PythonHook::Keep).change.save().unwrap();
+        let changed = project.text().unwrap().replacen('{', "{\"model\": \"opus\", ", 1);
+        replace::write(&project.settings(), changed.as_bytes(), Access::Shared).unwrap();
+        let copy = project.uninstall().change.save().unwrap().unwrap();
+        assert_eq!(project.text().unwrap(), "{\"model\": \"opus\"}");
+        assert_eq!(read_text(&copy).unwrap(), Some(changed));
+    }
+
+    #[test]
+    fn takes_its_hook_out_although_the_script_is_gone_but_not_that_of_another_script() {
+        for (script, n_removed) in [(None, 1), (Some("echo bye"), 0)] {
+            let settings = settings_with(&Hook::of_project().command);
+            let project = Project::new(script, Some(&settings));
+            assert_eq!(project.uninstall().removed.len(), n_removed, "{script:?}");
+        }
     }
 
     #[test]
@@ -314,21 +343,23 @@ mod tests {
             let project = Project::new(Some(PYTHON_SCRIPT), Some(&settings_with(command)));
             let kept = project.install(PythonHook::Keep);
             assert_eq!(kept.python_hooks.len(), 1, "{command}");
-            assert!(
-                kept.after
-                    .contains(command.trim_start_matches('"').trim_start_matches("$CLAUDE_PROJECT_DIR\""))
+            let is_in_the_way = command == Hook::of_project().command;
+            assert_eq!(
+                (kept.installed.len(), kept.change.is_change()),
+                (usize::from(!is_in_the_way), !is_in_the_way)
             );
             let replaced = project.install(PythonHook::Remove);
             assert_eq!((replaced.removed.len(), replaced.python_hooks.len()), (1, 0));
-            assert_eq!(replaced.after, hooks::snippet(&[Hook::of_project()]));
+            assert_eq!(replaced.change.after, Some(hooks::snippet(&[Hook::of_project()])));
         }
     }
 
     #[test]
     fn leaves_hooks_of_others_alone() {
         let project = Project::new(None, Some(&settings_with("notify-send bye")));
-        assert_eq!(plan_uninstall(&project.settings(), project.scripts()).unwrap().removed, []);
-        assert!(project.install(PythonHook::Remove).after.contains("notify-send bye"));
+        assert_eq!(project.uninstall().removed, []);
+        assert!(!project.uninstall().change.is_change());
+        assert!(project.install(PythonHook::Remove).change.after.unwrap().contains("notify-send bye"));
     }
 
     #[test]
@@ -348,21 +379,11 @@ mod tests {
     }
 
     #[test]
-    fn does_not_overwrite_what_changed_since_the_plan() {
-        let project = Project::new(None, Some("{}"));
-        let plan = project.install(PythonHook::Keep);
-        replace::write(&project.settings(), b"{\"a\": 1}", Access::Shared).unwrap();
-        assert!(matches!(plan.save(), Err(SettingsError::Changed { .. })));
-        assert_eq!(project.text().unwrap(), "{\"a\": 1}");
-    }
-
-    #[test]
     fn nothing_to_take_out_of_a_missing_file() {
         let project = Project::new(None, None);
-        let plan = plan_uninstall(&project.settings(), project.scripts()).unwrap();
-        assert_eq!(plan.after, "");
-        plan.save().unwrap();
-        assert_eq!(project.text(), None);
+        assert!(!project.uninstall().change.is_change());
+        let nothing_wanted = plan_install(&project.settings(), &[], PythonHook::Remove, project.scripts());
+        assert!(!nothing_wanted.unwrap().change.is_change());
     }
 
     #[test]

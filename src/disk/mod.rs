@@ -4,6 +4,7 @@
 //! fresh read, [`replace::replace_unless_changed`]. Nobody ever sees half of a file that is written here.
 
 pub mod backoff;
+pub mod change;
 pub mod lock;
 pub mod replace;
 

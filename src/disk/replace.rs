@@ -140,6 +140,12 @@ pub fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     fs::rename(path, aside)
 }
 
+/// Lets everybody run a script who may read it.
+pub fn make_executable(path: &Path) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))
+}
+
 /// Makes a folder, and those above it, that only the owner may enter (0700). Folders that exist stay as they are.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)

@@ -338,13 +338,14 @@ pub struct InitArgs {
     /// Show what would change and write nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Remove the Python cost hook, which would overwrite the figures.
+    /// Put cmat's hook in the place of the Python cost hook, or of its own script that was changed; copies are kept.
     #[arg(long)]
     pub replace: bool,
 }
 
 /// `cmat uninstall`
 #[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat uninstall --dry-run")]
 pub struct UninstallArgs {
     /// From ~/.claude/settings.json.
     #[arg(long)]
@@ -356,6 +357,7 @@ pub struct UninstallArgs {
 
 /// `cmat doctor`
 #[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat doctor")]
 pub struct DoctorArgs {}
 
 /// `cmat demo`

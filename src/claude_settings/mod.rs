@@ -5,6 +5,7 @@
 
 mod file;
 mod hooks;
+mod preferences;
 
 pub use file::HookScripts;
 pub use file::Plan;
@@ -18,3 +19,4 @@ pub use hooks::Installed;
 pub use hooks::MergeError;
 pub use hooks::Owner;
 pub use hooks::snippet;
+pub use preferences::Preferences;

@@ -8,10 +8,13 @@ mod costs;
 mod demo;
 mod explain;
 mod hook;
+mod init;
+mod installation;
 mod models;
 mod reconcile;
 mod reprice;
 mod task;
+mod uninstall;
 
 use std::ffi::OsString;
 use std::io;
@@ -125,6 +128,8 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),
         Command::Task(command) => task::run(&command, &mut context),
+        Command::Init(args) => init::run(&args, &mut context),
+        Command::Uninstall(args) => uninstall::run(&args, &mut context),
         Command::Hook { .. } => Ok(Exit::Done),
         _ => anyhow::bail!("not yet"),
     }

@@ -70,7 +70,7 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
 }
 
 /// Returns the main transcripts of all Claude Code folders, and agents' files without a main one.
-fn transcripts(context: &Context<'_>) -> Vec<PathBuf> {
+pub(super) fn transcripts(context: &Context<'_>) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = context
         .config
         .claude_folders
@@ -95,7 +95,7 @@ fn transcripts(context: &Context<'_>) -> Vec<PathBuf> {
 ///
 /// The name is lossy (every character but letters and digits is `-`), so another project may share it; its
 /// sessions are then read too, and belong to their own project all the same.
-fn is_of_project(transcript: &Path, context: &Context<'_>) -> bool {
+pub(super) fn is_of_project(transcript: &Path, context: &Context<'_>) -> bool {
     let project::Project { root, worktree } = &context.config.project;
     let Some(folder) = transcript.parent().and_then(Path::file_name) else { return false };
     let folder = folder.to_string_lossy();

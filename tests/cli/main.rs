@@ -8,5 +8,6 @@ mod harness;
 
 mod bindings;
 mod demo;
+mod init;
 mod installed_files;
 mod models;

@@ -1,0 +1,135 @@
+//! Where cmat is installed, and the files that this takes; what `init`, `uninstall` and `doctor` share.
+
+pub(super) mod ignore;
+pub(super) mod script;
+pub(super) mod step;
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use anyhow::bail;
+
+use crate::claude_settings::Hook;
+use crate::claude_settings::HookScripts;
+use crate::config::Config;
+use crate::printable::Printable;
+
+/// Name of a settings file in a `.claude` folder.
+const SETTINGS: &str = "settings.json";
+
+/// Whose sessions end with the hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those that are started in this project's folder.
+    Project,
+    /// All of this user's.
+    User,
+}
+
+impl Scope {
+    /// Returns the word for it in JSON.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::User => "user",
+        }
+    }
+
+    /// Returns how the command is told.
+    pub(super) fn flag(self) -> &'static str {
+        match self {
+            Self::Project => "",
+            Self::User => " --global",
+        }
+    }
+}
+
+/// Where the hook is installed: a `.claude` folder.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Whose sessions it serves.
+    pub(super) scope: Scope,
+    /// The hook that is installed there.
+    pub(super) hook: Hook,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Returns the place of a scope.
+    ///
+    /// A session reads the settings of the folder that it was started in, so a project's are its worktree's.
+    pub(super) fn new(scope: Scope, config: &Config) -> anyhow::Result<Self> {
+        match scope {
+            Scope::User => Self::of_user(config),
+            Scope::Project => Self::of_project(config),
+        }
+    }
+
+    fn of_project(config: &Config) -> anyhow::Result<Self> {
+        let worktree = &config.project.worktree;
+        let folder = worktree.join(".claude");
+        let is_users = |claude: &PathBuf| {
+            *claude == folder
+                || claude.canonicalize().is_ok_and(|real| folder.canonicalize().is_ok_and(|own| own == real))
+        };
+        if config.claude_folders.iter().any(is_users) || config.home.as_ref() == Some(worktree) {
+            bail!(
+                "`{}` is not a project: its `.claude` holds your settings for all projects, use --global",
+                worktree.display()
+            );
+        }
+        Ok(Self { scope: Scope::Project, hook: Hook::of_project(), folder })
+    }
+
+    fn of_user(config: &Config) -> anyhow::Result<Self> {
+        let folder =
+            config.claude_folders.first().context("there is no home folder: set CLAUDE_CONFIG_DIR")?;
+        let folder = std::path::absolute(folder)?;
+        let script = script::path(&folder);
+        let script = script.to_str().with_context(|| format!("`{}` is not UTF-8", script.display()))?;
+        Ok(Self { scope: Scope::User, hook: Hook::of_user(script), folder })
+    }
+
+    /// Returns the settings file that names the hook.
+    pub(super) fn settings(&self) -> PathBuf {
+        self.folder.join(SETTINGS)
+    }
+
+    /// Returns the script that the hook runs.
+    pub(super) fn script(&self) -> PathBuf {
+        script::path(&self.folder)
+    }
+}
+
+/// Returns what paths in hook commands mean.
+pub(super) fn scripts(config: &Config) -> HookScripts<'_> {
+    HookScripts {
+        project: &config.project.worktree,
+        home: config.home.as_deref().unwrap_or_else(|| Path::new("/")),
+    }
+}
+
+/// Returns the settings files that Claude Code reads in this project, each with the scope that it belongs to.
+pub(super) fn settings_files(config: &Config) -> Vec<(Scope, PathBuf)> {
+    let project = config.project.worktree.join(".claude");
+    let user = config.claude_folders.first().map(|folder| (Scope::User, folder.join(SETTINGS)));
+    let mut files =
+        vec![(Scope::Project, project.join(SETTINGS)), (Scope::Project, project.join("settings.local.json"))];
+    files.retain(|(_, path)| user.as_ref().is_none_or(|(_, user)| user != path));
+    files.extend(user);
+    files
+}
+
+/// Returns a path as people write it: below the project, below `~`, or whole.
+pub(super) fn shown(path: &Path, config: &Config) -> String {
+    let text = match (path.strip_prefix(&config.project.worktree), &config.home) {
+        (Ok(below), _) if below != Path::new("") => below.display().to_string(),
+        (_, Some(home)) => match path.strip_prefix(home) {
+            Ok(below) => format!("~/{}", below.display()),
+            Err(_) => path.display().to_string(),
+        },
+        _ => path.display().to_string(),
+    };
+    Printable(&text).to_string()
+}

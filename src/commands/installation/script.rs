@@ -1,0 +1,94 @@
+//! The hook script: whose the file is that stands in its place, and what becomes of it.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::claude_settings::Hook;
+use crate::claude_settings::Installed;
+use crate::claude_settings::Owner;
+use crate::disk::change::Change;
+use crate::disk::change::OldVersion;
+use crate::disk::change::read_text;
+use crate::disk::replace::Access;
+
+/// What cmat writes there.
+const TEXT: &str = include_str!("../../../hooks/on-session-end-cost.sh");
+
+/// Whose the script is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Kind {
+    /// There is none.
+    Missing,
+    /// As this cmat writes it.
+    Current,
+    /// It runs cmat, but somebody changed it or another version wrote it.
+    Changed,
+    /// The Python CMAT's.
+    Python,
+    /// Somebody else's.
+    Foreign,
+}
+
+/// The file in the script's place.
+#[derive(Debug)]
+pub(in crate::commands) struct Script {
+    /// Whose it is.
+    pub(in crate::commands) kind: Kind,
+    path: PathBuf,
+    text: Option<String>,
+}
+
+impl Script {
+    /// Looks at the script that `hook` runs.
+    pub(in crate::commands) fn read(path: &Path, hook: &Hook) -> io::Result<Self> {
+        let text = read_text(path)?;
+        let installed = Installed { event: hook.event.to_owned(), command: hook.command.clone() };
+        let kind = match text.as_deref() {
+            None => Kind::Missing,
+            Some(TEXT) => Kind::Current,
+            Some(text) => match installed.owner(Some(text)) {
+                Owner::Cmat => Kind::Changed,
+                Owner::PythonCmat => Kind::Python,
+                Owner::Other => Kind::Foreign,
+            },
+        };
+        Ok(Self { kind, path: path.to_path_buf(), text })
+    }
+
+    /// Returns the change that puts cmat's script there.
+    pub(in crate::commands) fn put(&self) -> Change {
+        self.become_text(Some(TEXT.to_owned()))
+    }
+
+    /// Returns the change that leaves the script as it is.
+    pub(in crate::commands) fn keep(&self) -> Change {
+        self.become_text(self.text.clone())
+    }
+
+    /// Returns the change that removes the script.
+    pub(in crate::commands) fn remove(&self) -> Change {
+        self.become_text(None)
+    }
+
+    fn become_text(&self, after: Option<String>) -> Change {
+        Change {
+            path: self.path.clone(),
+            before: self.text.clone(),
+            after,
+            access: Access::Executable,
+            old_version: OldVersion::Kept,
+        }
+    }
+}
+
+/// Returns where the script of a `.claude` folder is. The Python CMAT's has the same name.
+pub(super) fn path(claude_folder: &Path) -> PathBuf {
+    claude_folder.join("hooks/on-session-end-cost.sh")
+}
+
+/// Tells whether the shell may run a file.
+pub(in crate::commands) fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}

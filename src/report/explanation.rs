@@ -61,30 +61,28 @@ fn explain_request(text: &mut String, request: &ExplainedRequest) {
     let at = request.at.strftime("%Y-%m-%d %H:%M:%S");
     let agent = request.agent.as_deref().map(|agent| format!("  {}", Printable(agent))).unwrap_or_default();
     let lower_bound = if request.complete { "" } else { "  at least: the answer was cut off" };
-    let _infallible =
-        writeln!(text, "  {at}  {}  {}{agent}{lower_bound}", Printable(&request.id), request.model);
+    // Almost always there is one charge; its row stands beside the model, which keeps the lines short.
+    let row = match request.charges.as_slice() {
+        [only] => row_of(only),
+        _ => String::new(),
+    };
+    let id = Printable(&request.id);
+    let _infallible = writeln!(text, "  {at}  {id}  {}{agent}{row}{lower_bound}", request.model);
     for charge in &request.charges {
-        explain_charge(text, charge);
+        let row = if request.charges.len() > 1 { row_of(charge) } else { String::new() };
+        let _infallible = writeln!(text, "      {}{row}", equation(charge));
     }
 }
 
-fn explain_charge(text: &mut String, charge: &ExplainedCharge) {
+fn equation(charge: &ExplainedCharge) -> String {
     let part =
         if charge.kind == "message" { String::new() } else { format!("{}: ", Printable(&charge.kind)) };
-    let line = match (&charge.price, charge.unpriced.as_deref()) {
-        (Some(price), _) => {
-            format!(
-                "{} = ${}   {}",
-                terms(charge, price),
-                charge.cost.total(),
-                row_of(price, charge.estimated)
-            )
-        }
-        (None, Some("too_large")) => "its counts are too large to price".to_owned(),
-        (None, Some(_)) => "no price row fits the model (`cmat models add`)".to_owned(),
-        (None, None) => "not billed: a refusal without an answer".to_owned(),
-    };
-    let _infallible = writeln!(text, "      {part}{line}");
+    match (&charge.price, charge.unpriced.as_deref()) {
+        (Some(price), _) => format!("{part}{} = ${}", terms(charge, price), charge.cost.total()),
+        (None, Some("too_large")) => format!("{part}its counts are too large to price"),
+        (None, Some(_)) => format!("{part}no price row fits the model (`cmat models add`)"),
+        (None, None) => format!("{part}not billed: a refusal without an answer"),
+    }
 }
 
 fn terms(charge: &ExplainedCharge, price: &Price) -> String {
@@ -99,7 +97,7 @@ fn terms(charge: &ExplainedCharge, price: &Price) -> String {
     let terms: Vec<String> = kinds
         .into_iter()
         .filter(|(_, count, _)| *count > 0)
-        .map(|(kind, count, rate)| format!("{kind} {} × ${rate}", grouped(count)))
+        .map(|(kind, count, rate)| format!("{kind} {} × ${}", grouped(count), rate.displayed()))
         .collect();
     let mut text = match (terms.len(), price.factor == Decimal::ONE) {
         (0, _) => "no tokens".to_owned(),
@@ -117,7 +115,9 @@ fn terms(charge: &ExplainedCharge, price: &Price) -> String {
     text
 }
 
-fn row_of(price: &Price, estimated: bool) -> String {
+/// Returns the price row of a charge and what else made its price, behind a gap; nothing if it has no price.
+fn row_of(charge: &ExplainedCharge) -> String {
+    let Some(price) = &charge.price else { return String::new() };
     let mut notes = vec![format!("row {}", price.model)];
     if let Some(from) = price.effective_from {
         notes.push(format!("prices of {from}"));
@@ -138,13 +138,13 @@ fn row_of(price: &Price, estimated: bool) -> String {
         (price.batch, "batch"),
         (price.us_inference, "US inference"),
         (!price.derived.is_empty(), "a cache price derived from the input price"),
-        (estimated, "estimated"),
+        (charge.estimated, "estimated"),
     ] {
         if applies {
             notes.push(note.to_owned());
         }
     }
-    format!("({})", notes.join(", "))
+    format!("  ({})", notes.join(", "))
 }
 
 /// Returns `cmat.explain/1`: every request, every charge, the whole price row.

@@ -221,7 +221,25 @@ fn each_dependency_says_what_it_is_for() {
 
 #[test]
 fn the_project_has_what_a_stranger_looks_for() {
-    let expected = ["CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"];
+    let expected = [
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Cargo.lock",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+    ];
     let missing = expected.iter().filter(|name| !root().join(name).is_file());
     assert_none(missing.map(|name| format!("{name} is missing")));
+}
+
+#[test]
+fn the_map_of_the_house_has_its_rooms_in_their_order() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| `(\w+)` \| ").unwrap();
+    let rows = row.captures_iter(&map).map(|found| found[1].to_owned());
+    let rooms = rooms();
+    let mapped: Vec<String> = rows.filter(|row| rooms.contains(row)).collect();
+    assert_eq!(mapped[..rooms.len().min(mapped.len())], rooms);
 }

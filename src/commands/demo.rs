@@ -35,6 +35,7 @@ use crate::commands::demo::story::Fate;
 use crate::commands::demo::story::RUNS;
 use crate::commands::demo::story::Run;
 use crate::commands::demo::story::TASKS;
+use crate::commands::reconcile;
 use crate::config;
 use crate::disk::replace;
 use crate::disk::replace::Access;
@@ -75,8 +76,12 @@ pub(super) fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<
     }
     write!(context.out, "\n{NEXT}")?;
     if args.keep.is_some() {
-        let (project, data) = (shell_word(&stage.project()), shell_word(&stage.data()));
-        writeln!(context.out, "\nKept. To ask more:  cd {project} && export CMAT_HOME={data}")?;
+        let [project, data, claude] =
+            [stage.project(), stage.data(), stage.claude()].map(|path| shell_word(&path));
+        writeln!(
+            context.out,
+            "\nKept. To ask more:  cd {project} && export CMAT_HOME={data} CLAUDE_CONFIG_DIR={claude}"
+        )?;
     }
     Ok(Exit::Done)
 }
@@ -163,8 +168,13 @@ impl Stage {
         self.root.join("home")
     }
 
+    /// Claude Code's folder.
+    fn claude(&self) -> PathBuf {
+        self.home().join(".claude")
+    }
+
     fn transcripts(&self) -> PathBuf {
-        self.home().join(".claude/projects/project")
+        self.claude().join("projects").join(reconcile::dashed(&self.project()))
     }
 
     /// Appends what Claude Code would write during a run, then ends the session.

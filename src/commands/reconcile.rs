@@ -105,6 +105,7 @@ pub(super) fn is_of_project(transcript: &Path, context: &Context<'_>) -> bool {
     })
 }
 
-fn dashed(path: &Path) -> String {
+/// Returns what Claude Code calls the folder of a project's transcripts.
+pub(super) fn dashed(path: &Path) -> String {
     path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }

@@ -44,6 +44,20 @@ impl KeptDemo {
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     }
 
+    /// Runs a line of shell in the demo's project and returns what a person would see.
+    pub(crate) fn shell(&self, line: &str) -> String {
+        let program = Path::new(env!("CARGO_BIN_EXE_cmat")).parent().unwrap();
+        let cmat = self.cmat(&[]);
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &format!("exec 2>&1; {line}")])
+            .current_dir(cmat.get_current_dir().unwrap())
+            .env_clear()
+            .envs(cmat.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .env("PATH", format!("{}:/usr/bin:/bin", program.display()));
+        String::from_utf8(shell.output().unwrap().stdout).unwrap()
+    }
+
     /// Returns the document that a command prints with `--json`.
     pub(crate) fn document(&self, arguments: &[&str]) -> Value {
         serde_json::from_slice(&self.cmat(&[arguments, &["--json"]].concat()).output().unwrap().stdout)
@@ -117,9 +131,9 @@ impl Reading {
 /// Returns what the demo's checkout would cost if its transcripts were read so.
 fn checkout_read(demo: &KeptDemo, reading: Reading) -> String {
     let other_ledger = tempfile::tempdir().unwrap();
-    let transcripts = demo.folder().join("home/.claude/projects/project");
-    for path in jsonl_files(&transcripts) {
-        fs::write(&path, reading.of(&fs::read_to_string(&path).unwrap())).unwrap();
+    let transcripts = jsonl_files(&demo.folder().join("home/.claude/projects"));
+    for path in &transcripts {
+        fs::write(path, reading.of(&fs::read_to_string(path).unwrap())).unwrap();
     }
     let ask = |arguments: &[&str]| {
         let mut command = demo.cmat(arguments);
@@ -127,7 +141,8 @@ fn checkout_read(demo: &KeptDemo, reading: Reading) -> String {
     };
     for task in ["SHOP-101", "SHOP-102", "SHOP-103", "SHOP-104"] {
         for session in demo.document(&["costs", "show", task])["sessions"].as_array().unwrap() {
-            let transcript = transcripts.join(session["session"].as_str().unwrap()).with_extension("jsonl");
+            let name = format!("{}.jsonl", session["session"].as_str().unwrap());
+            let transcript = transcripts.iter().find(|path| path.ends_with(&name)).unwrap();
             let extracted = ask(&["costs", "extract", task, transcript.to_str().unwrap()]);
             assert!(extracted.status.success(), "{extracted:?}");
         }
@@ -150,8 +165,12 @@ fn jsonl_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn other_ways_to_read_its_transcripts_are_wrong() {
-    let check = |reading, expected: &str| assert_eq!(checkout_read(&KeptDemo::new(), reading), expected);
-    check(Reading::EachLine, "4.47358852");
-    check(Reading::FirstLine, "1.841930995");
+fn other_ways_to_read_its_transcripts_are_wrong_as_the_readme_says() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let check = |reading, expected: &str, row: &str| {
+        assert_eq!(checkout_read(&KeptDemo::new(), reading), expected);
+        assert!(readme.contains(row), "README.md lacks {row}");
+    };
+    check(Reading::EachLine, "4.47358852", "adds them up | $4.4736 |");
+    check(Reading::FirstLine, "1.841930995", "first line of each request | $1.8419 |");
 }

@@ -8,6 +8,7 @@ mod harness;
 
 mod bindings;
 mod demo;
+mod documents;
 mod init;
 mod installed_files;
 mod models;

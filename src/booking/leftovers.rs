@@ -53,7 +53,10 @@ impl Books {
     pub fn book_intent(&mut self, name: &IntentName, intent: &Intent) -> Result<(), BookingError> {
         let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
         let project = project::find(folder, self.home.as_deref());
-        let read = intent.transcript.as_ref().map(|path| self.book_session(path, intent.session.as_ref()));
+        let read = intent
+            .transcript
+            .as_ref()
+            .map(|path| self.book_session(path, intent.session.as_ref(), Some(&project)));
         let (session, is_finished, fault) = match read {
             None => (intent.session.clone(), true, None),
             Some(Ok((session, booked))) => (Some(session), !booked.unfinished, None),

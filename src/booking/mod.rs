@@ -30,7 +30,6 @@ use crate::ledger::recording::NewBinding;
 use crate::ledger::recording::Recording;
 use crate::ledger::recording::Sureness;
 use crate::ledger::recording::TaskRow;
-use crate::project;
 use crate::project::Project;
 use crate::summary::SessionShare;
 use crate::summary::TaskSummary;
@@ -127,15 +126,22 @@ pub struct Extracted {
 impl Books {
     /// Reads the session whose main transcript is at `transcript`, all its files, from where each was left.
     ///
-    /// `session` is what the hook called it; `None` takes what the transcript's lines or its name say. A
-    /// transcript that does not exist is an empty one: sessions without a prompt never get a file.
+    /// `session` is what the hook called it; `None` takes what the transcript's lines or its name say. `project`
+    /// is where it ran, whose price table holds; `None` takes the folder that its lines name. A transcript that
+    /// does not exist is an empty one: sessions without a prompt never get a file.
     pub fn book_session(
         &mut self,
         transcript: &Path,
         session: Option<&SessionId>,
+        project: Option<&Project>,
     ) -> Result<(SessionId, Booked), BookingError> {
         let found = session_files::find(transcript, session)
             .map_err(|source| BookingError::Transcript { path: transcript.to_owned(), source })?;
+        if let Some(project) = project {
+            let mut recording = self.ledger.record(Durability::Repeatable)?;
+            recording.session_in_project(&found.session, &project.root, &project.worktree, Sureness::Told)?;
+            recording.commit()?;
+        }
         let mut booked = Booked::default();
         for file in &found.files {
             let Read { n_new, n_skipped, unfinished } = self.read_file(file, &found.session)?;
@@ -190,7 +196,7 @@ impl Books {
         only: Option<&SessionId>,
         project: &Project,
     ) -> Result<Option<Extracted>, BookingError> {
-        let (session, _booked) = self.book_session(transcript, None)?;
+        let (session, _booked) = self.book_session(transcript, None, Some(project))?;
         let session = only.unwrap_or(&session);
         if self.ledger.n_requests(session)? == 0 {
             return Ok(None);
@@ -242,16 +248,6 @@ impl Books {
         }
         recording.commit()?;
         Ok(task)
-    }
-
-    /// Notes the project of a session that nobody told, by the folder that its lines name.
-    fn guess_project(&mut self, session: &SessionId) -> Result<(), BookingError> {
-        let Some(folder) = self.ledger.folder_without_project(session)? else { return Ok(()) };
-        let project = project::find(&folder, self.home.as_deref());
-        let mut recording = self.ledger.record(Durability::Repeatable)?;
-        recording.session_in_project(session, &project.root, &project.worktree, Sureness::Guessed)?;
-        recording.commit()?;
-        Ok(())
     }
 }
 

@@ -20,6 +20,9 @@ use crate::id::SessionId;
 use crate::ledger::Durability;
 use crate::ledger::cursor::Cursor;
 use crate::ledger::cursor::FileIdentity;
+use crate::ledger::recording::Sureness;
+use crate::project;
+use crate::project::Project;
 use crate::transcript::BUFFER_BYTES;
 use crate::transcript::Position;
 use crate::transcript::Reader;
@@ -112,7 +115,6 @@ impl Books {
                 break;
             }
         }
-        self.guess_project(session)?;
         Ok(read)
     }
 
@@ -128,6 +130,14 @@ impl Books {
         let file = recording.file(path, session)?;
         if anew {
             recording.read_anew(file)?;
+        }
+        // Nobody told the project: it is that of the folder that the lines name, whose price table holds.
+        let folder = slice.records.iter().find_map(|record| record.facts.origin.cwd.as_deref());
+        if let Some(folder) = folder
+            && !recording.has_project(session)?
+        {
+            let Project { root, worktree } = project::find(Path::new(folder), self.home.as_deref());
+            recording.session_in_project(session, &root, &worktree, Sureness::Guessed)?;
         }
         let prices = &mut self.prices;
         let n_new =

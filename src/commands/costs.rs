@@ -51,8 +51,11 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         return Err(NotFound(format!("transcript `{}` does not exist", transcript.display())).into());
     }
     // A wrong price table would be stamped on every request: better to mend it first.
-    models_file::load(Some(&context.config.project.root), Some(&context.config.user_dir))
+    let prices = models_file::load(Some(&context.config.project.root), Some(&context.config.user_dir))
         .context("nothing was recorded")?;
+    for warning in &prices.warnings {
+        complain(&chain(warning));
+    }
     let mut books = context.books()?;
     if !args.force && !is_known_task(&task, &books, context)? {
         return Err(

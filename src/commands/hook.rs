@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::io::IsTerminal as _;
 use std::panic;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -31,9 +32,6 @@ use crate::task_file;
 
 /// Largest document that is read from stdin, in bytes.
 const MAX_STDIN_BYTES: u64 = 1 << 20;
-
-/// How long stdin is waited for: the client writes at once, a person's terminal never does.
-const STDIN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Intents younger than this may have a hook of their own at work.
 const RIPE_AGE: Duration = Duration::from_secs(3);
@@ -83,7 +81,7 @@ fn leave_at(deadline: Instant) {
 }
 
 fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
-    let told = read_stdin();
+    let told = read_stdin(config.hook.limit / 2);
     let intent = intent(config, arguments, told);
     if intent.session.is_none() && intent.transcript.is_none() {
         anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
@@ -146,19 +144,27 @@ fn usable<Id>(what: &str, id: Result<Id, crate::id::IdError>) -> Option<Id> {
 }
 
 /// Reads one JSON object from stdin, not waiting for its end: some clients leave the pipe open.
-fn read_stdin() -> Told {
+///
+/// The client writes at once, but a busy machine may be late to run it; a person's terminal says nothing.
+fn read_stdin(patience: Duration) -> Told {
+    if io::stdin().is_terminal() {
+        return Told::default();
+    }
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         // The receiver may have lost its patience.
         let _too_late = sender.send(read_object(io::stdin().lock()));
     });
-    match receiver.recv_timeout(STDIN_PATIENCE) {
+    match receiver.recv_timeout(patience) {
         Ok(Ok(told)) => told,
         Ok(Err(error)) => {
             tracing::warn!("stdin holds no hook input: {error:#}");
             Told::default()
         }
-        Err(_timeout) => Told::default(),
+        Err(_timeout) => {
+            tracing::warn!("nothing came on stdin");
+            Told::default()
+        }
     }
 }
 

@@ -182,7 +182,9 @@ fn faults_of(finished: &Finished, books: &mut Books) -> Vec<String> {
     let deferred = finished.projected.deferred.iter().map(|fault| chain(fault));
     let prices = books.prices.faults();
     let prices = prices.iter().map(|fault| format!("{}; the built-in prices were used", chain(fault)));
-    unreadable.chain(unread).chain(deferred).chain(prices).collect()
+    let rows = books.prices.warnings();
+    let rows = rows.iter().map(|warning| chain(warning));
+    unreadable.chain(unread).chain(deferred).chain(prices).chain(rows).collect()
 }
 
 /// Returns an error and what caused it as one message.

@@ -35,7 +35,7 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
         if !args.all && !is_of_project(&transcript, context) {
             continue;
         }
-        match books.book_session(&transcript, None) {
+        match books.book_session(&transcript, None, None) {
             Ok(_booked) => n_sessions += 1,
             Err(crate::booking::BookingError::Ledger(fault)) => return Err(fault.into()),
             Err(fault) => {

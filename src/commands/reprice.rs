@@ -21,7 +21,7 @@ pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Resu
     let repriced = recording.reprice(since.map(|day| day.timestamp()), now, &mut |project, facts| {
         prices.charges(project, facts)
     })?;
-    let faults = prices.faults();
+    let (faults, warnings) = (prices.faults(), prices.warnings());
     if args.dry_run || !faults.is_empty() {
         drop(recording);
     } else {
@@ -29,6 +29,9 @@ pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Resu
     }
     for fault in &faults {
         complain(&chain(fault));
+    }
+    for warning in &warnings {
+        complain(&chain(warning));
     }
     if !faults.is_empty() {
         anyhow::bail!("nothing was repriced: mend the price tables first");

@@ -178,6 +178,12 @@ impl<'ledger> Recording<'ledger> {
         Ok(())
     }
 
+    /// Returns whether it is known where `session` ran.
+    pub fn has_project(&mut self, session: &SessionId) -> Result<bool, LedgerError> {
+        let session = self.session(session)?;
+        Ok(self.owner(session)?.project.is_some())
+    }
+
     /// Stores that Claude Code said `session` ended.
     pub fn session_ended(
         &mut self,

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::ToSql;
 
@@ -194,20 +193,6 @@ impl Ledger {
     /// Returns how many requests the ledger holds.
     pub fn n_all_requests(&self) -> Result<u64, LedgerError> {
         unsigned(self.connection.query_row("SELECT count(*) FROM request", [], |row| row.get(0))?)
-    }
-
-    /// Returns the folder that a session's requests were made in, if the session has no project yet.
-    pub fn folder_without_project(&self, session: &SessionId) -> Result<Option<PathBuf>, LedgerError> {
-        let folder: Option<Option<String>> = self
-            .connection
-            .prepare_cached(
-                "SELECT request.cwd FROM session JOIN request ON request.owner = session.id
-                 WHERE session.name = ?1 AND session.project IS NULL AND request.cwd IS NOT NULL
-                 ORDER BY request.at, request.id LIMIT 1",
-            )?
-            .query_row([session.as_str()], |row| row.get(0))
-            .optional()?;
-        Ok(folder.flatten().map(PathBuf::from))
     }
 
     /// Returns the tasks of that name, each with its project.

@@ -1,11 +1,12 @@
 //! A project, a home and a cmat of its own for each test. Nothing of the tester's machine shows through: the
-//! environment is cleared, the width and the zone are fixed, and paths below the temporary folder are named.
+//! environment is cleared, width, zone and clock are fixed, and paths below the temporary folder are named.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -26,6 +27,16 @@ pub(crate) struct TestProject {
     root: PathBuf,
     queue: Value,
     env: BTreeMap<String, String>,
+    user: User,
+}
+
+/// With which rights cmat runs.
+#[derive(Clone, Copy, PartialEq)]
+enum User {
+    /// As the tester, who may be the superuser.
+    Tester,
+    /// As one for whom the permissions of files hold, even if the tester is the superuser.
+    Ordinary,
 }
 
 impl TestProject {
@@ -41,12 +52,18 @@ impl TestProject {
             "tasks": [],
             "agent_status": {},
         });
-        Self { _folder: folder, root, queue, env: BTreeMap::new() }
+        Self { _folder: folder, root, queue, env: BTreeMap::new(), user: User::Tester }
     }
 
     /// Sets a variable of the environment of every later run.
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Makes the permissions of files hold for cmat, also where the tester is the superuser.
+    pub(crate) fn ordinary_user(mut self) -> Self {
+        self.user = User::Ordinary;
         self
     }
 
@@ -123,14 +140,8 @@ impl TestProject {
     }
 
     pub(crate) fn transcript_path(&self, session: &str) -> PathBuf {
-        let project = self.project();
-        let dashed: String = project
-            .to_str()
-            .unwrap()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
-        self.home().join(".claude/projects").join(dashed).join(format!("{session}.jsonl"))
+        let folder = self.home().join(".claude/projects").join(dashed(&self.project()));
+        folder.join(format!("{session}.jsonl"))
     }
 
     /// Returns the seven cost keys of a task as the queue has them, a line for each.
@@ -145,7 +156,12 @@ impl TestProject {
 
     /// Returns the built program, to be run in this project and nothing else.
     pub(crate) fn cmat<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cmat"));
+        let cmat = env!("CARGO_BIN_EXE_cmat");
+        let mut command = Command::new(cmat);
+        if self.user == User::Ordinary && is_superuser() {
+            command = Command::new("setpriv");
+            command.args(["--bounding-set=-dac_override,-dac_read_search", cmat]);
+        }
         command.args(args).current_dir(self.project());
         self.surround(&mut command);
         command
@@ -160,7 +176,10 @@ impl TestProject {
             .env("CMAT_HOME", self.cmat_home())
             .env("COLUMNS", "100")
             .env("TZ", "UTC")
+            .env("CMAT_NOW", "2026-11-21T12:00:00Z")
             .env("LANG", "C.UTF-8")
+            // A busy machine must not look like a slow hook; a test that is about time sets its own.
+            .env("CMAT_DEADLINE_MS", "60000")
             .envs(&self.env)
             .stdin(Stdio::null());
     }
@@ -170,11 +189,11 @@ impl TestProject {
         self.seen(&self.cmat(args).output().unwrap())
     }
 
-    /// Runs cmat, which must succeed without a word on stderr, and returns stdout as it is.
+    /// Runs cmat, which must succeed without a word on stderr, and returns stdout.
     pub(crate) fn stdout<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
         let output = self.cmat(args).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", self.seen(&output));
-        String::from_utf8(output.stdout).unwrap()
+        self.seen(&output)
     }
 
     /// Runs the hook with the bytes on stdin.
@@ -225,7 +244,7 @@ impl TestProject {
         for folder in ["project", "home", "cmat"] {
             seen = seen.replace(self.root.join(folder).to_str().unwrap(), &format!("[{folder}]"));
         }
-        seen.replace(self.root.to_str().unwrap(), "[root]")
+        seen.replace(&dashed(&self.root), "-root").replace(self.root.to_str().unwrap(), "[root]")
     }
 }
 
@@ -256,6 +275,15 @@ pub(crate) fn request(id: &str, model: &str, [input, output, write, read]: [u64;
             },
         },
     })
+}
+
+/// Returns the name that Claude Code files a folder's transcripts under.
+fn dashed(path: &Path) -> String {
+    path.to_str().unwrap().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+fn is_superuser() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// Starts a command with the bytes on its stdin. It need not read them: the hook may have seen enough.

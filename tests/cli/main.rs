@@ -3,12 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test whose surroundings fail has failed")]
 #![expect(clippy::disallowed_methods, reason = "tests write the files that the program finds")]
 
-#[expect(dead_code, reason = "the commands that use it come next")]
 mod harness;
 
+mod bad_models;
+mod bad_queues;
+mod bad_transcripts;
 mod bindings;
+mod concurrency;
+mod costs;
 mod demo;
 mod documents;
+mod hook;
 mod init;
 mod installed_files;
 mod models;

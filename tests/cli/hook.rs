@@ -1,0 +1,282 @@
+//! `cmat hook session-end`: it records, says nothing and exits 0, whatever it is given.
+
+use std::fs;
+use std::process::Command;
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::harness::SONNET;
+use crate::harness::TestProject;
+use crate::harness::feed;
+use crate::harness::request;
+
+/// A task and a session of it that costs $0.018.
+fn project() -> TestProject {
+    TestProject::new()
+        .task("task_1", "checkout")
+        .session("s-1", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])])
+}
+
+/// Runs the hook with the bytes on stdin: silent, exit 0, and no file of the project another.
+#[track_caller]
+fn disturbs_nothing(project: &TestProject, stdin: impl AsRef<[u8]>) {
+    let before = fs::read(project.queue_path()).unwrap();
+    assert_eq!(project.hook(stdin), "");
+    assert_eq!(fs::read(project.queue_path()).unwrap(), before);
+}
+
+#[test]
+fn records_a_session_for_the_task_of_the_environment() {
+    let project = project();
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    assert_snapshot!(project.stored("task_1"), @r#"
+    cost_input_tokens: "1000"
+    cost_output_tokens: "1000"
+    cost_cache_creation_tokens: "0"
+    cost_cache_read_tokens: "0"
+    cost_usd: "0.0180"
+    cost_model: "claude-sonnet-4-20250514"
+    session_id: "s-1"
+    "#);
+}
+
+#[test]
+fn records_a_task_that_no_queue_has() {
+    let project = project();
+    assert_eq!(project.end_session("task_9", "s-1"), "");
+    assert_snapshot!(project.run(["costs", "show", "task_9"]), @"
+    Cost for task task_9:
+      Model: claude-sonnet-4-20250514
+      Input Tokens:          1,000
+      Output Tokens:         1,000
+      Cache Creation:            0
+      Cache Read:                0
+      Total Cost:          $0.0180
+    ");
+
+    let project = TestProject::new().session("s-1", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])]);
+    assert_eq!(project.end_session("task_9", "s-1"), "");
+    assert_snapshot!(project.run(["costs", "show", "task_9"]), @"
+    Cost for task task_9:
+      Model: claude-sonnet-4-20250514
+      Input Tokens:          1,000
+      Output Tokens:         1,000
+      Cache Creation:            0
+      Cache Read:                0
+      Total Cost:          $0.0180
+    ");
+    assert!(!project.queue_path().exists());
+}
+
+#[test]
+fn takes_arguments_and_environment_where_stdin_says_nothing() {
+    let project = project().env("CMAT_CURRENT_TASK_ID", "task_1");
+    let transcript = project.transcript_path("s-1");
+    let mut by_argument = project.cmat(["hook", "session-end", transcript.to_str().unwrap()]);
+    assert_eq!(project.seen(&by_argument.output().unwrap()), "");
+    assert_snapshot!(project.run(["costs", "show", "task_1"]), @"
+    Cost for task task_1:
+      Model: claude-sonnet-4-20250514
+      Input Tokens:          1,000
+      Output Tokens:         1,000
+      Cache Creation:            0
+      Cache Read:                0
+      Total Cost:          $0.0180
+    ");
+
+    let project = self::project().env("CMAT_CURRENT_TASK_ID", "task_1").env("CMAT_SESSION_ID", "s-1");
+    let transcript = project.transcript_path("s-1");
+    let mut by_environment = project.cmat(["hook", "session-end"]);
+    by_environment.env("CMAT_TRANSCRIPT_PATH", transcript);
+    assert_eq!(project.seen(&by_environment.output().unwrap()), "");
+    assert_snapshot!(project.run(["costs", "show", "task_1"]), @"
+    Cost for task task_1:
+      Model: claude-sonnet-4-20250514
+      Input Tokens:          1,000
+      Output Tokens:         1,000
+      Cache Creation:            0
+      Cache Read:                0
+      Total Cost:          $0.0180
+    ");
+}
+
+#[test]
+fn finds_the_project_though_the_session_moved_into_a_folder() {
+    let project = project();
+    fs::create_dir_all(project.project().join("deep/er")).unwrap();
+    let mut command = project.cmat(["hook", "session-end"]);
+    command.current_dir(project.project().join("deep/er"));
+    command.env("CMAT_CURRENT_TASK_ID", "task_1").env("CLAUDE_PROJECT_DIR", project.project());
+    let stdin = project.session_end("s-1", &project.transcript_path("s-1"));
+    assert_eq!(project.seen(&feed(&mut command, stdin).wait_with_output().unwrap()), "");
+    assert_snapshot!(project.stored("task_1"), @r#"
+    cost_input_tokens: "1000"
+    cost_output_tokens: "1000"
+    cost_cache_creation_tokens: "0"
+    cost_cache_read_tokens: "0"
+    cost_usd: "0.0180"
+    cost_model: "claude-sonnet-4-20250514"
+    session_id: "s-1"
+    "#);
+}
+
+#[test]
+fn takes_the_sessions_subagents_with_it() {
+    let project = project();
+    let agent = project.transcript_path("s-1").with_extension("").join("subagents/agent-a1.jsonl");
+    let mut line = request("msg_2", SONNET, [1_000, 1_000, 0, 0]);
+    line["sessionId"] = json!("s-1");
+    line["isSidechain"] = json!(true);
+    line["agentId"] = json!("a1");
+    fs::create_dir_all(agent.parent().unwrap()).unwrap();
+    fs::write(agent, format!("{line}\n")).unwrap();
+    project.end_session("task_1", "s-1");
+    assert_snapshot!(project.run(["costs", "show", "task_1"]), @"
+    Cost for task task_1:
+      Model: claude-sonnet-4-20250514
+      Input Tokens:          2,000
+      Output Tokens:         2,000
+      Cache Creation:            0
+      Cache Read:                0
+      Total Cost:          $0.0360
+    ");
+}
+
+#[test]
+fn bears_any_stdin() {
+    let project = project();
+    let transcript = project.transcript_path("s-1");
+    let event = project.session_end("s-1", &transcript);
+    for stdin in ["", " \n", "garbage", "{", "[]", "null", "{}", "\u{feff}{}", &event[..event.len() / 2]] {
+        disturbs_nothing(&project, stdin);
+    }
+    disturbs_nothing(&project, [0xff, 0xfe, 0x00, b'{']);
+    disturbs_nothing(&project, "[".repeat(1_000_000));
+    disturbs_nothing(
+        &project,
+        json!({"session_id": "x".repeat(10_000), "transcript_path": transcript}).to_string(),
+    );
+    disturbs_nothing(&project, json!({"session_id": 7, "transcript_path": {}}).to_string());
+}
+
+#[test]
+fn bears_a_stdin_without_end() {
+    let project = project();
+    let mut endless = Command::new("yes").arg("{\"a\":").stdout(Stdio::piped()).spawn().unwrap();
+    let mut hook = project.cmat(["hook", "session-end"]);
+    let output = hook.stdin(endless.stdout.take().unwrap()).output().unwrap();
+    assert_eq!(project.seen(&output), "");
+    endless.kill().unwrap();
+    endless.wait().unwrap();
+}
+
+#[test]
+fn stops_reading_stdin_at_the_end_of_the_event() {
+    let project = project().env("CMAT_CURRENT_TASK_ID", "task_1");
+    let event = project.session_end("s-1", &project.transcript_path("s-1"));
+    let mut command = project.cmat(["hook", "session-end"]);
+    command.stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, event.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "the hook waits for the end of a stdin that stays open");
+    drop(stdin);
+    assert_snapshot!(project.stored("task_1"), @r#"
+    cost_input_tokens: "1000"
+    cost_output_tokens: "1000"
+    cost_cache_creation_tokens: "0"
+    cost_cache_read_tokens: "0"
+    cost_usd: "0.0180"
+    cost_model: "claude-sonnet-4-20250514"
+    session_id: "s-1"
+    "#);
+}
+
+#[test]
+fn bears_any_transcript_path() {
+    let project = project().env("CMAT_CURRENT_TASK_ID", "task_1");
+    let fifo = project.home().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let home = project.home();
+    for path in [
+        "/",
+        "/dev/null",
+        "/dev/zero",
+        "/proc/self/mem",
+        "",
+        "no/such.jsonl",
+        "../../etc/passwd",
+        "/etc/passwd",
+    ] {
+        disturbs_nothing(&project, project.session_end("s-1", path.as_ref()));
+    }
+    disturbs_nothing(&project, project.session_end("s-1", &fifo));
+    disturbs_nothing(&project, project.session_end("s-1", &home));
+    disturbs_nothing(&project, project.session_end("s-1", &home.join("x".repeat(5_000))));
+    disturbs_nothing(&project, project.session_end("s-1", &home.join("a\0b")));
+}
+
+#[test]
+fn reads_a_transcript_wherever_it_is() {
+    let project = project().env("CMAT_CURRENT_TASK_ID", "task_1");
+    let outside = project.project().parent().unwrap().join("elsewhere.jsonl");
+    fs::copy(project.transcript_path("s-1"), &outside).unwrap();
+    let roundabout = project.project().join("../home/../elsewhere.jsonl");
+    assert_eq!(project.hook(project.session_end("s-1", &roundabout)), "");
+    assert_snapshot!(project.stored("task_1"), @r#"
+    cost_input_tokens: "1000"
+    cost_output_tokens: "1000"
+    cost_cache_creation_tokens: "0"
+    cost_cache_read_tokens: "0"
+    cost_usd: "0.0180"
+    cost_model: "claude-sonnet-4-20250514"
+    session_id: "s-1"
+    "#);
+}
+
+#[test]
+fn never_exits_2_for_a_wrong_flag() {
+    let project = project();
+    for args in [&["hook", "session-end", "--no-such-flag"][..], &["hook", "no-such-hook"], &["hook"]] {
+        let output = project.cmat(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", project.seen(&output));
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn bears_any_task_id() {
+    let ids =
+        ["a/b\\c", "../../../etc/passwd", "\"quoted'\"", "\u{1b}[31mred\u{7}", "größe 👍", "-rf", "--force"];
+    for id in ids {
+        let project = project().task(id, "odd");
+        assert_eq!(project.end_session(id, "s-1"), "", "{id:?}");
+        assert!(project.stored(id).contains(r#"cost_usd: "0.0180""#), "{id:?}: {}", project.stored(id));
+        let shown = project.run(["costs", "show", "--", id]);
+        assert!(shown.contains("$0.0180") && !shown.contains('\u{1b}'), "{id:?}: {shown}");
+    }
+    let project = project();
+    let long = "x".repeat(10_000);
+    disturbs_nothing_for(&project, &long);
+    disturbs_nothing_for(&project, " ");
+    assert_snapshot!(project.run(["costs", "show", &long]), @"
+    --- stderr
+    Error: task id has 10000 bytes, at most 256 are accepted
+    --- exit 1
+    ");
+    assert_snapshot!(project.run(["costs", "show", " "]), @"
+    --- stderr
+    Error: task id is empty
+    --- exit 1
+    ");
+}
+
+/// Ends the session for a task id that is none: silent, and no task has its cost.
+#[track_caller]
+fn disturbs_nothing_for(project: &TestProject, task: &str) {
+    let before = fs::read(project.queue_path()).unwrap();
+    assert_eq!(project.end_session(task, "s-1"), "");
+    assert_eq!(fs::read(project.queue_path()).unwrap(), before);
+}

@@ -7,6 +7,7 @@ use crate::attribution::BindingSource;
 use crate::booking::Assignment;
 use crate::booking::BookingError;
 use crate::booking::Books;
+use crate::booking::find_files;
 use crate::booking::projection::Projected;
 use crate::id::SessionId;
 use crate::ledger::Durability;
@@ -53,27 +54,28 @@ impl Books {
     pub fn book_intent(&mut self, name: &IntentName, intent: &Intent) -> Result<(), BookingError> {
         let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
         let project = project::find(folder, self.home.as_deref());
-        let read = intent
-            .transcript
-            .as_ref()
-            .map(|path| self.book_session(path, intent.session.as_ref(), Some(&project)));
-        let (session, is_finished, fault) = match read {
-            None => (intent.session.clone(), true, None),
-            Some(Ok((session, booked))) => (Some(session), !booked.unfinished, None),
-            Some(Err(fault)) if fault.is_final() => (intent.session.clone(), true, Some(fault)),
-            Some(Err(fault)) => return Err(fault),
+        let transcript = intent.transcript.as_ref();
+        let found = transcript.map(|path| find_files(path, intent.session.as_ref())).transpose();
+        let (found, fault) = match found {
+            Err(fault) if fault.is_final() => (None, Some(fault)),
+            found => (found?, None),
         };
-        if let Some(session) = &session {
+        let session = found.as_ref().map(|found| &found.session).or(intent.session.as_ref());
+        if let Some(session) = session {
+            // Before it is read: what was read before belongs to the run before, and prices are the project's.
             self.assign_intent(session, &project, intent)?;
         }
-        if is_finished {
-            let mut recording = self.ledger.record(Durability::Repeatable)?;
-            if let Some(session) = &session {
-                recording.session_ended(session, intent.at, intent.reason.as_deref())?;
-            }
-            recording.booked(&name.to_string(), self.now)?;
-            recording.commit()?;
+        if let Some(found) = &found
+            && self.read_session(found)?.unfinished
+        {
+            return Ok(());
         }
+        let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
+        if let Some(session) = session {
+            recording.session_ended(session, intent.at, intent.reason.as_deref())?;
+        }
+        recording.booked(&name.to_string())?;
+        recording.commit()?;
         fault.map_or(Ok(()), Err)
     }
 
@@ -154,7 +156,7 @@ impl Books {
         for name in booked {
             // A file that cannot be removed is only read again: booking twice is booking once.
             if outbox.remove(name).is_ok() {
-                let mut recording = self.ledger.record(Durability::Repeatable)?;
+                let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
                 recording.intent_removed(&name.to_string())?;
                 recording.commit()?;
             }

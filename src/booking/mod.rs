@@ -135,13 +135,24 @@ impl Books {
         session: Option<&SessionId>,
         project: Option<&Project>,
     ) -> Result<(SessionId, Booked), BookingError> {
-        let found = session_files::find(transcript, session)
-            .map_err(|source| BookingError::Transcript { path: transcript.to_owned(), source })?;
+        let found = find_files(transcript, session)?;
         if let Some(project) = project {
-            let mut recording = self.ledger.record(Durability::Repeatable)?;
-            recording.session_in_project(&found.session, &project.root, &project.worktree, Sureness::Told)?;
+            let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
+            let prices = &mut self.prices;
+            recording.session_in_project(
+                &found.session,
+                project,
+                Sureness::Told,
+                &mut |project, facts| prices.charges(project, facts),
+            )?;
             recording.commit()?;
         }
+        let booked = self.read_session(&found)?;
+        Ok((found.session, booked))
+    }
+
+    /// Reads all files of a session from where each was left.
+    fn read_session(&mut self, found: &SessionFiles) -> Result<Booked, BookingError> {
         let mut booked = Booked::default();
         for file in &found.files {
             let Read { n_new, n_skipped, unfinished } = self.read_file(file, &found.session)?;
@@ -152,19 +163,8 @@ impl Books {
                 break;
             }
         }
-        let session = self.session_of_lines(found)?;
-        booked.n_requests = self.ledger.n_requests(&session)?;
-        Ok((session, booked))
-    }
-
-    /// Returns the session that was asked for, unless nothing of it is known and the transcript is another's: a
-    /// variable may hold an id of its own making, but the lines say whose they are.
-    fn session_of_lines(&self, found: SessionFiles) -> Result<SessionId, BookingError> {
-        if self.ledger.n_requests(&found.session)? > 0 {
-            return Ok(found.session);
-        }
-        let named = found.files.first().and_then(|main| session_files::named_in(main));
-        Ok(named.unwrap_or(found.session))
+        booked.n_requests = self.ledger.n_requests(&found.session)?;
+        Ok(booked)
     }
 
     /// Books a transcript for a task, as a person asked: the library's form of `cmat costs extract`.
@@ -227,8 +227,11 @@ impl Books {
             BindingSource::Command => Durability::Irreplaceable,
             _ => Durability::Repeatable,
         };
-        let mut recording = self.ledger.record(durability)?;
-        recording.session_in_project(session, &project.root, &project.worktree, Sureness::Told)?;
+        let mut recording = self.ledger.record(durability, self.now)?;
+        let prices = &mut self.prices;
+        recording.session_in_project(session, project, Sureness::Told, &mut |project, facts| {
+            prices.charges(project, facts)
+        })?;
         let task = match &assignment.task {
             Some(task) => Some(known_task(&mut recording, project, task, queue.as_ref())?),
             None => None,
@@ -249,6 +252,11 @@ impl Books {
         recording.commit()?;
         Ok(task)
     }
+}
+
+fn find_files(transcript: &Path, session: Option<&SessionId>) -> Result<SessionFiles, BookingError> {
+    session_files::find(transcript, session)
+        .map_err(|source| BookingError::Transcript { path: transcript.to_owned(), source })
 }
 
 /// Stores a task with what its queue says of it, and has that queue show its cost.
@@ -284,3 +292,6 @@ fn in_queue(project: &Project, task: &TaskId, deadline: Instant) -> Option<(Task
 pub fn find_queue(project: &Project) -> Option<TaskQueue> {
     [&project.worktree, &project.root].into_iter().find_map(|folder| TaskQueue::find(folder))
 }
+
+#[cfg(test)]
+mod tests;

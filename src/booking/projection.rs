@@ -103,7 +103,7 @@ impl Books {
                 }
                 Err(error) => return Ok(Err(error)),
             };
-            let mut recording = self.ledger.record(Durability::Repeatable)?;
+            let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
             for plan in plans {
                 if changed.contains(plan.projection.name.as_str()) {
                     waiting.push(plan.projection);
@@ -139,7 +139,7 @@ impl Books {
             let wanted = cost_keys(&summary, &found);
             recording_plans.push(Plan { projection, found, wanted });
         }
-        let mut recording = self.ledger.record(Durability::Repeatable)?;
+        let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         for plan in &recording_plans {
             recording.will_show(&plan.projection, &figures(&plan.wanted))?;
         }
@@ -165,7 +165,7 @@ impl Books {
             Some(Ok(session)) if !self.is_known_session(&session)? => increase(&baseline, found),
             _ => None,
         };
-        let mut recording = self.ledger.record(Durability::Irreplaceable)?;
+        let mut recording = self.ledger.record(Durability::Irreplaceable, self.now)?;
         recording.foreign_figures(
             projection,
             &ForeignFigures {

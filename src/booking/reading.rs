@@ -1,6 +1,8 @@
 //! Reads one transcript file from its cursor and records what is new, slice by slice.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::fs::Metadata;
 use std::io;
 use std::io::BufReader;
 use std::io::Seek as _;
@@ -28,6 +30,9 @@ use crate::transcript::Position;
 use crate::transcript::Reader;
 use crate::transcript::Slice;
 use crate::transcript::Tail;
+use crate::usage::Origin;
+use crate::usage::RequestFacts;
+use crate::usage::UsageRecord;
 
 /// How much of a file one transaction holds, in bytes: what a kill can cost, and what memory is bounded by.
 const SLICE_BYTES: u64 = 32 << 20;
@@ -46,47 +51,68 @@ pub struct Read {
     pub unfinished: bool,
 }
 
+/// How reading a file begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// It was never read.
+    First,
+    /// It is read on from where it was left.
+    On,
+    /// It was read, but another file stands there now.
+    Anew,
+}
+
+/// A file that is about to be read.
+struct Opened<'file> {
+    file: &'file File,
+    identity: FileIdentity,
+    from: Position,
+    start: Start,
+    /// The last prompt before `from` has no answer.
+    unanswered: bool,
+}
+
 impl Books {
     /// Reads `path`, a file of `session`, from where it was left; an unchanged file costs a `stat`.
     ///
     /// A file that shrank or whose beginning changed is read anew, which changes nothing that is recorded.
     pub fn read_file(&mut self, path: &Path, session: &SessionId) -> Result<Read, BookingError> {
         let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
-        let identity = match std::fs::metadata(path).map(|metadata| identity(&metadata)) {
-            Ok(identity) => identity,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::default()),
-            Err(error) => return Err(failed(error)),
-        };
         let cursor = self.ledger.cursor(path)?;
-        if cursor.as_ref().is_some_and(|cursor| cursor.identity == identity) {
-            return Ok(Read::default());
-        }
-        let mut file = match disk::open_regular(path) {
+        let is_unchanged =
+            |metadata: &Metadata| cursor.as_ref().is_some_and(|cursor| cursor.identity == identity(metadata));
+        let opened = match std::fs::metadata(path) {
+            Ok(metadata) if is_unchanged(&metadata) => return Ok(Read::default()),
+            Ok(_changed) => disk::open_regular(path),
+            Err(error) => Err(error),
+        };
+        let mut file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::default()),
             Err(error) => return Err(failed(error)),
         };
-        let from = match &cursor {
-            Some(cursor) if is_grown(&file, &identity, cursor).map_err(failed)? => cursor.position,
-            _ => Position::default(),
+        // Of the file that was opened: another one may have come to the path since.
+        let identity = identity(&file.metadata().map_err(failed)?);
+        let (start, from, unanswered) = match cursor {
+            None => (Start::First, Position::default(), false),
+            Some(cursor) if is_grown(&file, &identity, &cursor).map_err(failed)? => {
+                (Start::On, cursor.position, cursor.unanswered)
+            }
+            Some(_of_another) => (Start::Anew, Position::default(), false),
         };
         file.seek(SeekFrom::Start(from.offset)).map_err(failed)?;
-        let unanswered = from.offset > 0 && cursor.is_some_and(|cursor| cursor.unanswered);
-        self.read_slices(path, session, &file, identity, from, unanswered)
+        self.read_slices(path, session, Opened { file: &file, identity, from, start, unanswered })
     }
 
     fn read_slices(
         &mut self,
         path: &Path,
         session: &SessionId,
-        file: &File,
-        identity: FileIdentity,
-        from: Position,
-        mut unanswered: bool,
+        opened: Opened<'_>,
     ) -> Result<Read, BookingError> {
         let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
+        let Opened { file, identity, from, mut start, mut unanswered } = opened;
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file), from, session.clone());
-        let mut anew = from.offset == 0;
         let mut read = Read::default();
         loop {
             let slice = reader.next_slice(SLICE_BYTES).map_err(failed)?;
@@ -104,9 +130,9 @@ impl Books {
                 tail: hash_before(file, slice.end.offset).map_err(failed)?,
                 unanswered,
             };
-            read.n_new += self.record_slice(path, session, &slice, &cursor, anew)?;
+            read.n_new += self.record_slice(path, session, &slice, &cursor, start)?;
             read.n_skipped += slice.n_skipped;
-            anew = false;
+            start = Start::On;
             if slice.finished {
                 break;
             }
@@ -124,37 +150,45 @@ impl Books {
         session: &SessionId,
         slice: &Slice,
         cursor: &Cursor,
-        anew: bool,
+        start: Start,
     ) -> Result<u64, BookingError> {
-        let mut recording = self.ledger.record(Durability::Repeatable)?;
+        let guessed = self.guess_projects(&slice.records)?;
+        let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
+        let prices = &mut self.prices;
+        let mut price = |project: Option<&Path>, facts: &RequestFacts| prices.charges(project, facts);
+        for (session, project) in &guessed {
+            recording.session_in_project(session, project, Sureness::Guessed, &mut price)?;
+        }
         let file = recording.file(path, session)?;
-        if anew {
+        if start == Start::Anew {
             recording.read_anew(file)?;
         }
-        // Nobody told the project: it is that of the folder that the lines name, whose price table holds.
-        let folder = slice.records.iter().find_map(|record| record.facts.origin.cwd.as_deref());
-        if let Some(folder) = folder
-            && !recording.has_project(session)?
-        {
-            let Project { root, worktree } = project::find(Path::new(folder), self.home.as_deref());
-            recording.session_in_project(session, &root, &worktree, Sureness::Guessed)?;
-        }
-        let prices = &mut self.prices;
-        let n_new =
-            recording.usage(file, &slice.records, &mut |project, facts| prices.charges(project, facts))?;
-        for (session, at) in &slice.first_own_line {
-            recording.first_own_line(session, *at)?;
-        }
-        for skipped in &slice.skipped {
-            recording.skipped_line(file, skipped.line, &skipped.reason.to_string())?;
-        }
+        let n_new = recording.slice(file, slice, &mut price)?;
         recording.set_cursor(file, cursor, slice.n_skipped)?;
         recording.commit()?;
         Ok(n_new)
     }
+
+    /// Returns the projects of sessions that nobody told, by the folders that their first requests were made in.
+    fn guess_projects(&self, records: &[UsageRecord]) -> Result<Vec<(SessionId, Project)>, BookingError> {
+        let mut first: BTreeMap<&SessionId, &Origin> = BTreeMap::new();
+        for record in records.iter().filter(|record| record.facts.origin.cwd.is_some()) {
+            let origin = &record.facts.origin;
+            let known = first.entry(&record.session).or_insert(origin);
+            *known = origin.min(known);
+        }
+        let mut guessed = Vec::new();
+        for (session, origin) in first {
+            let Some(folder) = &origin.cwd else { continue };
+            if !self.ledger.has_project(session)? {
+                guessed.push((session.clone(), project::find(Path::new(folder), self.home.as_deref())));
+            }
+        }
+        Ok(guessed)
+    }
 }
 
-fn identity(metadata: &std::fs::Metadata) -> FileIdentity {
+fn identity(metadata: &Metadata) -> FileIdentity {
     FileIdentity {
         device: metadata.dev(),
         inode: metadata.ino(),

@@ -25,6 +25,9 @@ pub struct SessionFiles {
 
 /// Finds the files of the session whose main transcript is at `main`.
 ///
+/// `session` is what somebody calls it. If the file is not named so, its lines are believed instead: a variable may
+/// hold an id of its own making.
+///
 /// # Errors
 /// If a transcript is there and cannot be opened, or is no regular file. None there is no error.
 pub fn find(main: &Path, session: Option<&SessionId>) -> io::Result<SessionFiles> {
@@ -35,15 +38,17 @@ pub fn find(main: &Path, session: Option<&SessionId>) -> io::Result<SessionFiles
         Err(error) => return Err(error),
     };
     let session = match session {
-        Some(session) => session.clone(),
-        None => named_by(&main, exists)?,
+        Some(session) if main.file_stem().is_some_and(|stem| stem == session.as_str()) => session.clone(),
+        other => named_by(&main, other, exists)?,
     };
     let mut files = Vec::new();
     if exists {
         files.push(main.clone());
     }
     files.extend(below(&main.with_extension("")));
-    files.extend(flat_beside(&main, &session));
+    if !is_agents(&main) {
+        files.extend(flat_beside(&main, &session));
+    }
     files.sort_by_key(|path| (*path != main, path.clone()));
     Ok(SessionFiles { session, files })
 }
@@ -57,8 +62,8 @@ fn real_path(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn named_by(main: &Path, exists: bool) -> io::Result<SessionId> {
-    if exists && let Some(session) = named_in(main) {
+fn named_by(main: &Path, called: Option<&SessionId>, exists: bool) -> io::Result<SessionId> {
+    if let Some(session) = exists.then(|| named_in(main)).flatten().or_else(|| called.cloned()) {
         return Ok(session);
     }
     let stem = main.file_stem().unwrap_or(main.as_os_str()).to_string_lossy();
@@ -84,7 +89,7 @@ fn flat_beside(main: &Path, session: &SessionId) -> Vec<PathBuf> {
         .into_iter()
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_file() && is_transcript(entry.path()))
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("agent-") && entry.path() != main)
+        .filter(|entry| is_agents(entry.path()))
         .filter(|entry| named_in(entry.path()).as_ref() == Some(session))
         .map(walkdir::DirEntry::into_path)
         .collect()
@@ -93,6 +98,10 @@ fn flat_beside(main: &Path, session: &SessionId) -> Vec<PathBuf> {
 /// Returns the session that the first lines of a transcript name, if it can be read and they do.
 pub fn named_in(path: &Path) -> Option<SessionId> {
     transcript::named_session(BufReader::new(disk::open_regular(path).ok()?)).ok().flatten()
+}
+
+fn is_agents(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"agent-"))
 }
 
 /// Returns whether a path is named as transcripts are.

@@ -223,7 +223,7 @@ impl Stage {
     /// Kills the hook when its intent is on disk and nothing else is done: it cannot get at the ledger.
     fn kill_at_work(&self, run: &Run, transcript: &Path) -> anyhow::Result<()> {
         let mut ledger = Ledger::open(&self.data(), PATIENCE)?;
-        let held = ledger.record(Durability::Repeatable)?;
+        let held = ledger.record(Durability::Repeatable, jiff::Timestamp::UNIX_EPOCH)?;
         let outbox = Outbox::new(&self.data());
         let before = outbox.list()?;
         let mut hook = self.hook(run, transcript)?;

@@ -17,10 +17,9 @@ pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Resu
     let mut books = context.settled_books()?;
     let since = args.since.map(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).transpose()?;
     let (now, prices) = (books.now, &mut books.prices);
-    let mut recording = books.ledger.record(Durability::Irreplaceable)?;
-    let repriced = recording.reprice(since.map(|day| day.timestamp()), now, &mut |project, facts| {
-        prices.charges(project, facts)
-    })?;
+    let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
+    let repriced = recording
+        .reprice(since.map(|day| day.timestamp()), &mut |project, facts| prices.charges(project, facts))?;
     let (faults, warnings) = (prices.faults(), prices.warnings());
     if args.dry_run || !faults.is_empty() {
         drop(recording);

@@ -39,8 +39,8 @@ fn new(title: &str, enhancement: Option<&str>, context: &mut Context<'_>) -> any
     }
     let mut books = context.books()?;
     let now = books.now;
-    let mut recording = books.ledger.record(Durability::Irreplaceable)?;
-    let task = recording.new_task(&context.config.project.root, title, enhancement, now)?;
+    let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
+    let task = recording.new_task(&context.config.project.root, title, enhancement)?;
     recording.commit()?;
     if context.global.json {
         context.print_json(&json!({ "schema": "cmat.task.new/1", "task": task, "title": title }))?;
@@ -62,7 +62,7 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         .into());
     }
     let now = books.now;
-    let mut recording = books.ledger.record(Durability::Irreplaceable)?;
+    let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
     let row = recording.task(&project.root, &task)?;
     recording.bind_project(
         &project.root,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
 use rusqlite::params;
 use serde::Serialize;
 use sha2::Digest;
@@ -20,7 +19,7 @@ use crate::ledger::signed;
 use crate::money::Usd;
 use crate::pricing::Charge;
 use crate::pricing::CostByKind;
-use crate::pricing::Unpriced;
+use crate::pricing::Price;
 use crate::usage::RequestFacts;
 
 /// What a reprice changes for the requests of one model.
@@ -45,6 +44,23 @@ pub struct Repriced {
     pub n_tasks: u64,
 }
 
+/// A charge as a row of the ledger.
+#[derive(Debug, PartialEq, Eq)]
+struct ChargeRow {
+    kind: String,
+    model: String,
+    /// Number of the price row.
+    price: Option<i64>,
+    unpriced: Option<String>,
+    /// Input, output, cache writes of five minutes and one hour, cache reads, web searches.
+    counts: [i64; 6],
+    /// Pico-dollars of the same six.
+    costs: [i64; 6],
+    /// Their sum.
+    cost: i64,
+    estimated: bool,
+}
+
 impl Recording<'_> {
     /// Prices a new request and stores its charges.
     pub(super) fn stamp(
@@ -54,35 +70,47 @@ impl Recording<'_> {
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
-        let charges = price(self.owner(owner)?.project_path.as_deref(), facts);
-        self.insert_charges(request, &charges)
+        let rows = self.charge_rows(owner, facts, price)?;
+        self.insert_charges(request, &rows)
     }
 
-    /// Prices a request whose tokens grew; an audit line says so if that changes the price row.
+    /// Prices a request anew that is not billed as before; an audit line says so if that changes the price row.
     pub(super) fn stamp_again(
         &mut self,
-        stored: &StoredRequest,
+        request: i64,
+        owner: i64,
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
-        let Some(owner) = stored.owner else { return Ok(()) };
-        let before = self.price_rows(stored.id)?;
-        self.delete_charges(stored.id)?;
-        self.stamp(stored.id, owner, facts, price)?;
-        let after = self.price_rows(stored.id)?;
-        if !before.is_empty() && before != after {
+        let before = self.stored_charges(request)?;
+        let after = self.charge_rows(owner, facts, price)?;
+        if !self.replace_charges(request, &before, &after)? {
+            return Ok(());
+        }
+        let prices = |rows: &[ChargeRow]| rows.iter().map(|row| row.price).collect::<Vec<_>>();
+        let (before, after) = (prices(&before), prices(&after));
+        if before != after {
             let detail =
-                serde_json::json!({ "request": stored.id, "price": { "before": before, "after": after } });
-            self.audit(facts.origin.timestamp, "restamped", &detail)?;
+                serde_json::json!({ "request": request, "price": { "before": before, "after": after } });
+            self.audit("restamped", &detail)?;
         }
         Ok(())
+    }
+
+    /// Prices a request anew that came to another project, by the prices of that one.
+    pub(super) fn stamp_moved(
+        &mut self,
+        request: i64,
+        price: &mut PriceRequest<'_>,
+    ) -> Result<(), LedgerError> {
+        let stored = requests::get(&self.transaction, request)?;
+        self.stamp_again(request, stored.placement.owner, &stored.facts, price)
     }
 
     /// Prices all requests made at `since` or later again, and writes to the audit what that changes.
     pub fn reprice(
         &mut self,
         since: Option<Timestamp>,
-        now: Timestamp,
         price: &mut PriceRequest<'_>,
     ) -> Result<Repriced, LedgerError> {
         let mut repriced = Repriced::default();
@@ -94,14 +122,12 @@ impl Recording<'_> {
             after_id = last.id;
             for stored in &batch {
                 repriced.n_requests += 1;
-                if self.reprice_one(stored, price, &mut repriced)? {
-                    self.touch_task_of(stored.id)?;
-                }
+                self.reprice_one(stored, price, &mut repriced)?;
             }
         }
         repriced.n_tasks = self.touched.len() as u64;
         if !repriced.models.is_empty() {
-            self.audit(now, "repriced", &repriced)?;
+            self.audit("repriced", &repriced)?;
         }
         Ok(repriced)
     }
@@ -111,101 +137,160 @@ impl Recording<'_> {
         stored: &StoredRequest,
         price: &mut PriceRequest<'_>,
         repriced: &mut Repriced,
+    ) -> Result<(), LedgerError> {
+        let before = self.stored_charges(stored.id)?;
+        let after = self.charge_rows(stored.placement.owner, &stored.facts, price)?;
+        if self.replace_charges(stored.id, &before, &after)? {
+            let cost = |rows: &[ChargeRow]| rows.iter().map(|row| Usd::from_pico(row.cost.into())).sum();
+            let of_model = repriced.models.entry(stored.facts.flags.model.clone()).or_default();
+            of_model.requests += 1;
+            of_model.before += cost(&before);
+            of_model.after += cost(&after);
+        }
+        Ok(())
+    }
+
+    /// Returns the charges of a request of `owner` at the prices that are in force.
+    fn charge_rows(
+        &mut self,
+        owner: i64,
+        facts: &RequestFacts,
+        price: &mut PriceRequest<'_>,
+    ) -> Result<Vec<ChargeRow>, LedgerError> {
+        let charges = price(self.owner(owner)?.project_path.as_deref(), facts);
+        charges.iter().map(|charge| self.charge_row(charge)).collect()
+    }
+
+    fn charge_row(&mut self, charge: &Charge) -> Result<ChargeRow, LedgerError> {
+        let price = charge.price.as_ref().map(|price| self.price_row(price)).transpose()?;
+        let model = charge.price.as_ref().map_or(&charge.model, |price| &price.model);
+        let tokens = &charge.tokens;
+        let cost = charge.cost.unwrap_or_default();
+        Ok(ChargeRow {
+            kind: charge.kind.as_str().to_owned(),
+            model: model.as_str().to_owned(),
+            price,
+            unpriced: charge.unpriced.map(|why| why.as_str().to_owned()),
+            counts: [
+                signed(tokens.input)?,
+                signed(tokens.output)?,
+                signed(tokens.cache_write_5m)?,
+                signed(tokens.cache_write_1h)?,
+                signed(tokens.cache_read)?,
+                signed(charge.web_search_requests)?,
+            ],
+            costs: [
+                pico(cost.input)?,
+                pico(cost.output)?,
+                pico(cost.cache_write_5m)?,
+                pico(cost.cache_write_1h)?,
+                pico(cost.cache_read)?,
+                pico(cost.web_search)?,
+            ],
+            cost: pico(cost.total())?,
+            estimated: charge.estimated,
+        })
+    }
+
+    fn stored_charges(&self, request: i64) -> Result<Vec<ChargeRow>, LedgerError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT kind, model, price, unpriced, estimated, input, output, cache_write_5m, cache_write_1h,
+                    cache_read, web_searches, cost_input, cost_output, cost_cache_write_5m,
+                    cost_cache_write_1h, cost_cache_read, cost_web_search, cost
+             FROM charge WHERE request = ?1 ORDER BY part",
+        )?;
+        let mut rows = statement.query([request])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut amounts = [0; 13];
+            for (column, amount) in (5..).zip(&mut amounts) {
+                *amount = row.get(column)?;
+            }
+            let [counts @ .., _, _, _, _, _, _, _] = amounts;
+            let [_, _, _, _, _, _, costs @ .., cost] = amounts;
+            found.push(ChargeRow {
+                kind: row.get(0)?,
+                model: row.get(1)?,
+                price: row.get(2)?,
+                unpriced: row.get(3)?,
+                counts,
+                costs,
+                cost,
+                estimated: row.get(4)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Stores `after` in place of `before` and marks the request's task; returns false if they are the same.
+    fn replace_charges(
+        &mut self,
+        request: i64,
+        before: &[ChargeRow],
+        after: &[ChargeRow],
     ) -> Result<bool, LedgerError> {
-        let Some(owner) = stored.owner else { return Ok(false) };
-        let before = self.stored_costs(stored.id)?;
-        let rows_before = self.price_rows(stored.id)?;
-        let charges = price(self.owner(owner)?.project_path.as_deref(), &stored.facts);
-        self.delete_charges(stored.id)?;
-        self.insert_charges(stored.id, &charges)?;
-        let after = self.stored_costs(stored.id)?;
-        if before == after && rows_before == self.price_rows(stored.id)? {
+        if before == after {
             return Ok(false);
         }
-        let entry = repriced.models.entry(stored.facts.flags.model.clone()).or_default();
-        entry.requests += 1;
-        entry.before += before;
-        entry.after += after;
+        self.transaction.prepare_cached("DELETE FROM charge WHERE request = ?1")?.execute([request])?;
+        self.insert_charges(request, after)?;
+        self.touch_task_of(request)?;
         Ok(true)
     }
 
-    fn stored_costs(&self, request: i64) -> Result<Usd, LedgerError> {
-        let mut statement = self.transaction.prepare_cached("SELECT cost FROM charge WHERE request = ?1")?;
-        let costs = statement.query_map([request], |row| row.get::<_, i64>(0))?;
-        let mut total = Usd::ZERO;
-        for cost in costs {
-            total += Usd::from_pico(cost?.into());
-        }
-        Ok(total)
-    }
-
-    fn price_rows(&self, request: i64) -> Result<Vec<Option<i64>>, LedgerError> {
-        let mut statement =
-            self.transaction.prepare_cached("SELECT price FROM charge WHERE request = ?1 ORDER BY part")?;
-        let rows = statement.query_map([request], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
-    fn delete_charges(&self, request: i64) -> Result<(), LedgerError> {
-        self.transaction.prepare_cached("DELETE FROM charge WHERE request = ?1")?.execute([request])?;
-        Ok(())
-    }
-
-    fn insert_charges(&mut self, request: i64, charges: &[Charge]) -> Result<(), LedgerError> {
-        for (part, charge) in (0_i64..).zip(charges) {
-            let price = match &charge.price {
-                Some(price) => Some(self.price_row(&serde_json::to_string(price)?)?),
-                None => None,
-            };
-            let cost = charge.cost.unwrap_or_default();
-            let model = charge.price.as_ref().map_or(&charge.model, |price| &price.model);
-            self.transaction
-                .prepare_cached(
-                    "INSERT INTO charge (request, part, kind, model, price, unpriced, input, output, cache_write_5m,
-                         cache_write_1h, cache_read, web_searches, cost, cost_input, cost_output,
-                         cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                         ?19, ?20)",
-                )?
-                .execute(params![
-                    request,
-                    part,
-                    charge.kind.as_str(),
-                    model.as_str(),
-                    price,
-                    charge.unpriced.map(Unpriced::as_str),
-                    signed(charge.tokens.input)?,
-                    signed(charge.tokens.output)?,
-                    signed(charge.tokens.cache_write_5m)?,
-                    signed(charge.tokens.cache_write_1h)?,
-                    signed(charge.tokens.cache_read)?,
-                    signed(charge.web_search_requests)?,
-                    pico(cost.total())?,
-                    pico(cost.input)?,
-                    pico(cost.output)?,
-                    pico(cost.cache_write_5m)?,
-                    pico(cost.cache_write_1h)?,
-                    pico(cost.cache_read)?,
-                    pico(cost.web_search)?,
-                    charge.estimated,
-                ])?;
+    fn insert_charges(&mut self, request: i64, rows: &[ChargeRow]) -> Result<(), LedgerError> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO charge (request, part, kind, model, price, unpriced, input, output, cache_write_5m,
+                 cache_write_1h, cache_read, web_searches, cost, cost_input, cost_output,
+                 cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19, ?20)",
+        )?;
+        for (part, row) in (0_i64..).zip(rows) {
+            let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] = row.counts;
+            let [cost_input, cost_output, cost_write_5m, cost_write_1h, cost_read, cost_search] = row.costs;
+            statement.execute(params![
+                request,
+                part,
+                row.kind,
+                row.model,
+                row.price,
+                row.unpriced,
+                input,
+                output,
+                cache_write_5m,
+                cache_write_1h,
+                cache_read,
+                web_searches,
+                row.cost,
+                cost_input,
+                cost_output,
+                cost_write_5m,
+                cost_write_1h,
+                cost_read,
+                cost_search,
+                row.estimated,
+            ])?;
         }
         Ok(())
     }
 
-    fn price_row(&self, json: &str) -> Result<i64, LedgerError> {
-        let hash = Sha256::digest(json.as_bytes());
-        let known: Option<i64> = self
+    /// Returns the number of a price row; it is there from now on.
+    fn price_row(&mut self, price: &Price) -> Result<i64, LedgerError> {
+        if let Some(row) = self.price_rows.get(price) {
+            return Ok(*row);
+        }
+        let json = serde_json::to_string(price)?;
+        let hash = Sha256::digest(&json);
+        self.transaction
+            .prepare_cached("INSERT INTO price (hash, json) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![hash.as_slice(), json])?;
+        let row = self
             .transaction
             .prepare_cached("SELECT id FROM price WHERE hash = ?1")?
-            .query_row([hash.as_slice()], |row| row.get(0))
-            .optional()?;
-        if let Some(row) = known {
-            return Ok(row);
-        }
-        self.transaction
-            .execute("INSERT INTO price (hash, json) VALUES (?1, ?2)", params![hash.as_slice(), json])?;
-        Ok(self.transaction.last_insert_rowid())
+            .query_row([hash.as_slice()], |row| row.get(0))?;
+        self.price_rows.insert(price.clone(), row);
+        Ok(row)
     }
 }
 

@@ -159,7 +159,7 @@ impl Recording<'_> {
     }
 
     /// Stores why `line` (counted from 1) of `file` could not be read.
-    pub fn skipped_line(&mut self, file: FileId, line: u64, reason: &str) -> Result<(), LedgerError> {
+    pub(super) fn skipped_line(&mut self, file: FileId, line: u64, reason: &str) -> Result<(), LedgerError> {
         self.transaction
             .prepare_cached("INSERT OR REPLACE INTO skipped_line (file, line, reason) VALUES (?1, ?2, ?3)")?
             .execute(params![file.0, signed(line)?, reason])?;

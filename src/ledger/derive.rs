@@ -1,10 +1,13 @@
 //! Derived columns of a request: its owner, its project and task.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
 use rusqlite::params;
 
 use crate::attribution;
@@ -29,7 +32,7 @@ pub(super) struct Owner {
 }
 
 /// Where a request belongs.
-#[derive(Debug, Default)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Placement {
     pub(super) owner: i64,
     pub(super) project: Option<i64>,
@@ -65,17 +68,44 @@ impl Recording<'_> {
         })
     }
 
-    /// Gives a stored request to its owner, and with that to a project and maybe a task.
-    pub(super) fn place(&mut self, request: i64, at: Timestamp, owner: i64) -> Result<(), LedgerError> {
+    /// Gives a stored request to `owner`, and with that to a project and maybe a task.
+    ///
+    /// Returns whether it came to another project, where other prices may hold.
+    pub(super) fn place(
+        &mut self,
+        request: i64,
+        at: Timestamp,
+        present: &Placement,
+        owner: i64,
+    ) -> Result<bool, LedgerError> {
         let placement = self.placement(at, owner)?;
-        self.touch_task_of(request)?;
-        self.touched.extend(placement.task);
+        if placement == *present {
+            return Ok(false);
+        }
         self.transaction
             .prepare_cached(
                 "UPDATE request SET owner = ?2, project = ?3, task = ?4, enhancement = ?5 WHERE id = ?1",
             )?
             .execute(params![request, owner, placement.project, placement.task, placement.enhancement])?;
-        Ok(())
+        self.touched.extend(present.task);
+        self.touched.extend(placement.task);
+        Ok(placement.project != present.project)
+    }
+
+    /// Places all requests that `session` owns; returns those that came to another project.
+    pub(super) fn place_all_of(&mut self, session: i64) -> Result<Vec<i64>, LedgerError> {
+        let owned = self
+            .transaction
+            .prepare_cached("SELECT id, at, owner, project, task, enhancement FROM request WHERE owner = ?1")?
+            .query_map([session], placed)?
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut moved = Vec::new();
+        for (request, at, present) in owned {
+            if self.place(request, instant(at)?, &present, session)? {
+                moved.push(request);
+            }
+        }
+        Ok(moved)
     }
 
     pub(super) fn owner(&mut self, session: i64) -> Result<&Owner, LedgerError> {
@@ -92,18 +122,6 @@ impl Recording<'_> {
             self.known.owners.insert(session, owner);
         }
         Ok(&self.known.owners[&session])
-    }
-
-    pub(super) fn place_all_of_session(&mut self, session: i64) -> Result<(), LedgerError> {
-        let placed = self
-            .transaction
-            .prepare_cached("SELECT id, at FROM request WHERE owner = ?1")?
-            .query_map([session], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<Vec<(i64, i64)>, _>>()?;
-        for (request, at) in placed {
-            self.place(request, instant(at)?, session)?;
-        }
-        Ok(())
     }
 
     /// Notes that the totals of the request's present task change.
@@ -137,39 +155,53 @@ impl Recording<'_> {
     }
 
     /// Decides anew who owns the shared requests that any of `sessions` shows.
-    pub(super) fn derive_owners(&mut self, sessions: &BTreeSet<i64>) -> Result<(), LedgerError> {
-        let mut shared = BTreeSet::new();
-        for session in sessions {
-            let found = self
-                .transaction
-                .prepare_cached(
-                    "SELECT request.id FROM appearance JOIN request ON request.id = appearance.request
-                     WHERE appearance.session = ?1 AND request.shared",
-                )?
-                .query_map([session], |row| row.get(0))?
-                .collect::<Result<Vec<i64>, _>>()?;
-            shared.extend(found);
-        }
-        let mut first_own_lines = HashMap::new();
-        for request in shared {
-            let claims = self.claims(request, &mut first_own_lines)?;
+    ///
+    /// Returns those that came to another project.
+    pub(super) fn derive_owners(&mut self, sessions: &BTreeSet<i64>) -> Result<Vec<i64>, LedgerError> {
+        let mut first_lines = HashMap::new();
+        let mut moved = Vec::new();
+        for (request, at, present) in self.shared_requests(sessions)? {
+            let claims = self.claims(request, &mut first_lines)?;
             let Some(owner) = attribution::owner(&claims) else { continue };
-            let owner = self.session(&owner.clone())?;
-            let (present, at): (Option<i64>, i64) = self
-                .transaction
-                .prepare_cached("SELECT owner, at FROM request WHERE id = ?1")?
-                .query_row([request], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if present != Some(owner) {
-                self.place(request, instant(at)?, owner)?;
+            let owner = self.session(owner)?;
+            if owner != present.owner && self.place(request, instant(at)?, &present, owner)? {
+                moved.push(request);
             }
         }
-        Ok(())
+        Ok(moved)
+    }
+
+    fn shared_requests(&self, sessions: &BTreeSet<i64>) -> Result<Vec<(i64, i64, Placement)>, LedgerError> {
+        // The cross join makes SQLite begin with the shared requests: there are few of them, and none for most people.
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT request.id, request.at, owner, project, task, enhancement
+             FROM request CROSS JOIN appearance ON appearance.request = request.id
+             WHERE request.shared AND appearance.session = ?1 GROUP BY request.id",
+        )?;
+        let mut found = BTreeMap::new();
+        for session in sessions {
+            for row in statement.query_map([session], placed)? {
+                let row = row?;
+                found.insert(row.0, row);
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Returns the sessions that show `request`.
+    pub(super) fn sessions_showing(&self, request: i64) -> Result<Vec<i64>, LedgerError> {
+        let sessions = self
+            .transaction
+            .prepare_cached("SELECT DISTINCT session FROM appearance WHERE request = ?1")?
+            .query_map([request], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(sessions)
     }
 
     fn claims(
         &self,
         request: i64,
-        first_own_lines: &mut HashMap<i64, Option<Timestamp>>,
+        first_lines: &mut HashMap<i64, Option<Timestamp>>,
     ) -> Result<Vec<Claim>, LedgerError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT session.id, session.name, min(request_session)
@@ -180,9 +212,9 @@ impl Recording<'_> {
         let mut claims = Vec::new();
         while let Some(row) = rows.next()? {
             let session: i64 = row.get(0)?;
-            let first_own_line = match first_own_lines.get(&session) {
+            let first_own_line = match first_lines.get(&session) {
                 Some(known) => *known,
-                None => *first_own_lines.entry(session).or_insert(self.first_line_of(session)?),
+                None => *first_lines.entry(session).or_insert(self.first_line_of(session)?),
             };
             let name = |text: String| {
                 SessionId::new(text)
@@ -199,7 +231,7 @@ impl Recording<'_> {
 
     /// Returns the earliest line that is the session's own: one without `uuid`, or with a `uuid` that no other
     /// session has.
-    fn first_line_of(&self, session: i64) -> Result<Option<Timestamp>, LedgerError> {
+    pub(super) fn first_line_of(&self, session: i64) -> Result<Option<Timestamp>, LedgerError> {
         let plain: Option<i64> = self
             .transaction
             .prepare_cached("SELECT first_own_line FROM session WHERE id = ?1")?
@@ -207,13 +239,22 @@ impl Recording<'_> {
         let own: Option<i64> = self
             .transaction
             .prepare_cached(
-                "SELECT min(mine.at) FROM appearance AS mine
+                "SELECT mine.at FROM appearance AS mine
                  WHERE mine.session = ?1 AND NOT EXISTS (
                      SELECT 1 FROM appearance AS other
-                     WHERE other.uuid = mine.uuid AND other.session <> mine.session)",
+                     WHERE other.uuid = mine.uuid AND other.session <> mine.session)
+                 ORDER BY mine.at LIMIT 1",
             )?
-            .query_row([session], |row| row.get(0))?;
+            .query_row([session], |row| row.get(0))
+            .optional()?;
         let earliest = [plain, own].into_iter().flatten().min();
         earliest.map(instant).transpose()
     }
+}
+
+/// A row of a request's number, its time and where it belongs.
+fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, i64, Placement)> {
+    let placement =
+        Placement { owner: row.get(2)?, project: row.get(3)?, task: row.get(4)?, enhancement: row.get(5)? };
+    Ok((row.get(0)?, row.get(1)?, placement))
 }

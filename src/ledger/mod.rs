@@ -128,15 +128,15 @@ impl Ledger {
         Ok(Self { connection })
     }
 
-    /// Begins to write; waits for other writers as long as [`Ledger::open`] was told.
-    pub fn record(&mut self, durability: Durability) -> Result<Recording<'_>, LedgerError> {
+    /// Begins to write, at the moment `now`; waits for other writers as long as [`Ledger::open`] was told.
+    pub fn record(&mut self, durability: Durability, now: Timestamp) -> Result<Recording<'_>, LedgerError> {
         let level = match durability {
             Durability::Repeatable => "NORMAL",
             Durability::Irreplaceable => "FULL",
         };
         self.connection.pragma_update(None, "synchronous", level)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Recording::new(transaction))
+        Ok(Recording::new(transaction, now))
     }
 
     /// Moves what is committed from the write-ahead log to the ledger file and syncs it, waiting for nobody.

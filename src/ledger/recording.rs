@@ -1,5 +1,6 @@
 //! Writing: facts of one run and everything derived from them, in one transaction.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,8 +20,12 @@ use crate::ledger::derive;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::requests;
-use crate::ledger::requests::Appeared;
+use crate::ledger::requests::StoredRequest;
+use crate::pricing;
 use crate::pricing::Charge;
+use crate::pricing::Price;
+use crate::project::Project;
+use crate::transcript::Slice;
 use crate::usage::RequestFacts;
 use crate::usage::UsageRecord;
 
@@ -52,115 +57,164 @@ pub struct NewBinding<'a> {
 #[derive(Debug)]
 pub struct Recording<'ledger> {
     pub(super) transaction: Transaction<'ledger>,
+    pub(super) now: Timestamp,
     sessions: HashMap<SessionId, i64>,
     pub(super) known: derive::Known,
-    /// Sessions whose claims on shared requests may have changed.
-    reclaimed: BTreeSet<i64>,
+    /// Numbers of price rows that this transaction used.
+    pub(super) price_rows: HashMap<Price, i64>,
+    /// Tasks whose totals change.
     pub(super) touched: BTreeSet<i64>,
 }
 
 impl<'ledger> Recording<'ledger> {
-    pub(super) fn new(transaction: Transaction<'ledger>) -> Self {
+    pub(super) fn new(transaction: Transaction<'ledger>, now: Timestamp) -> Self {
         Self {
             transaction,
+            now,
             sessions: HashMap::new(),
             known: derive::Known::default(),
-            reclaimed: BTreeSet::new(),
+            price_rows: HashMap::new(),
             touched: BTreeSet::new(),
         }
     }
 
-    /// Records usage that stands in `file`; returns how many requests were not known before.
-    pub fn usage(
+    /// Records what a slice of `file` holds, and decides anew who owns what sessions share.
+    ///
+    /// Returns how many requests were not known before.
+    pub fn slice(
         &mut self,
         file: FileId,
-        records: &[UsageRecord],
+        slice: &Slice,
         price: &mut PriceRequest<'_>,
     ) -> Result<u64, LedgerError> {
-        let mut n_new = 0;
-        for record in records {
-            n_new += u64::from(self.record(file, record, price)?);
+        let before = self.first_lines(slice)?;
+        let (mut n_new, mut reclaimed) = (0, BTreeSet::new());
+        for record in &slice.records {
+            n_new += u64::from(self.record(file, record, &mut reclaimed, price)?);
+        }
+        for (session, at) in &slice.first_own_line {
+            self.first_own_line(session, *at)?;
+        }
+        for (session, first_line) in before {
+            if self.first_line_of(session)? != first_line {
+                reclaimed.insert(session);
+            }
+        }
+        for request in self.derive_owners(&reclaimed)? {
+            self.stamp_moved(request, price)?;
+        }
+        for skipped in &slice.skipped {
+            self.skipped_line(file, skipped.line, &skipped.reason.to_string())?;
         }
         Ok(n_new)
     }
 
+    /// Returns the first line of its own of each session of the slice, by which it claims what it shares.
+    fn first_lines(&mut self, slice: &Slice) -> Result<BTreeMap<i64, Option<Timestamp>>, LedgerError> {
+        let shown = slice.records.iter().map(|record| &record.session);
+        let mut first_lines = BTreeMap::new();
+        for session in shown.chain(slice.first_own_line.keys()).collect::<BTreeSet<_>>() {
+            let session = self.session(session)?;
+            first_lines.insert(session, self.first_line_of(session)?);
+        }
+        Ok(first_lines)
+    }
+
+    /// Records a request; adds to `reclaimed` the sessions whose claims on shared requests that may change.
     fn record(
         &mut self,
         file: FileId,
         record: &UsageRecord,
+        reclaimed: &mut BTreeSet<i64>,
         price: &mut PriceRequest<'_>,
     ) -> Result<bool, LedgerError> {
         let session = self.session(&record.session)?;
         let known = requests::find(&self.transaction, &record.facts.key)?;
-        let is_new = known.is_none();
-        let request = match known {
-            None => {
-                let placement = self.placement(record.facts.origin.timestamp, session)?;
-                let request = requests::insert(&self.transaction, &record.facts, session, &placement)?;
-                self.touched.extend(placement.task);
-                self.stamp(request, session, &record.facts, price)?;
-                request
-            }
+        let request = match &known {
+            None => self.add(session, &record.facts, price)?,
             Some(stored) => {
-                let mut facts = stored.facts.clone();
-                facts.merge(&record.facts);
-                if facts != stored.facts {
-                    let origin_session = self.session(&facts.origin.session)?;
-                    requests::update(&self.transaction, stored.id, &facts, origin_session)?;
-                    if facts.origin.timestamp != stored.facts.origin.timestamp {
-                        self.place(stored.id, facts.origin.timestamp, stored.owner.unwrap_or(session))?;
-                    }
-                    self.touch_task_of(stored.id)?;
-                    if facts.tokens != stored.facts.tokens || facts.flags != stored.facts.flags {
-                        self.stamp_again(&stored, &facts, price)?;
-                    }
-                }
-                if stored.shared {
-                    self.reclaimed.insert(session);
-                }
+                self.raise(stored, &record.facts, price)?;
                 stored.id
             }
         };
-        let appeared = requests::appear(&self.transaction, request, session, file, record)?;
-        if appeared == Appeared::InAnotherSession || self.names_another_owner(record) {
-            self.transaction
-                .prepare_cached("UPDATE request SET shared = 1 WHERE id = ?1")?
-                .execute([request])?;
-            self.reclaimed.insert(session);
+        let was_shared = known.as_ref().is_some_and(|stored| stored.shared);
+        let is_shared = was_shared
+            || record.request_session.as_ref().is_some_and(|named| *named != record.session)
+            || (known.is_some() && requests::is_elsewhere(&self.transaction, request, session)?);
+        requests::appear(&self.transaction, request, session, file, record)?;
+        if is_shared {
+            if !was_shared {
+                self.transaction
+                    .prepare_cached("UPDATE request SET shared = 1 WHERE id = ?1")?
+                    .execute([request])?;
+            }
+            // The line that two sessions have is no longer the own line of either.
+            reclaimed.extend(self.sessions_showing(request)?);
         }
-        Ok(is_new)
+        Ok(known.is_none())
     }
 
-    fn names_another_owner(&self, record: &UsageRecord) -> bool {
-        record.request_session.as_ref().is_some_and(|named| *named != record.session)
+    /// Adds a request that no file showed before; the session that shows it owns it until another claims it.
+    fn add(
+        &mut self,
+        session: i64,
+        facts: &RequestFacts,
+        price: &mut PriceRequest<'_>,
+    ) -> Result<i64, LedgerError> {
+        let placement = self.placement(facts.origin.timestamp, session)?;
+        let request = requests::insert(&self.transaction, facts, session, &placement)?;
+        self.touched.extend(placement.task);
+        self.stamp(request, session, facts, price)?;
+        Ok(request)
+    }
+
+    /// Raises a stored request to what another copy of it says.
+    fn raise(
+        &mut self,
+        stored: &StoredRequest,
+        copy: &RequestFacts,
+        price: &mut PriceRequest<'_>,
+    ) -> Result<(), LedgerError> {
+        let mut facts = stored.facts.clone();
+        facts.merge(copy);
+        if facts == stored.facts {
+            return Ok(());
+        }
+        let origin_session = self.session(&facts.origin.session)?;
+        requests::update(&self.transaction, stored.id, &facts, origin_session)?;
+        let owner = stored.placement.owner;
+        if facts.origin.timestamp != stored.facts.origin.timestamp {
+            // With the same owner it stays in the same project.
+            self.place(stored.id, facts.origin.timestamp, &stored.placement, owner)?;
+        }
+        if !pricing::is_billed_alike(&stored.facts, &facts) {
+            self.stamp_again(stored.id, owner, &facts, price)?;
+        }
+        Ok(())
     }
 
     /// Stores the earliest line of `session` that no copy can have; see [`crate::attribution::Claim`].
-    pub fn first_own_line(&mut self, session: &SessionId, at: Timestamp) -> Result<(), LedgerError> {
+    fn first_own_line(&mut self, session: &SessionId, at: Timestamp) -> Result<(), LedgerError> {
         let session = self.session(session)?;
-        let n_changed = self
-            .transaction
+        self.transaction
             .prepare_cached(
                 "UPDATE session SET first_own_line = ?2
                  WHERE id = ?1 AND (first_own_line IS NULL OR first_own_line > ?2)",
             )?
             .execute(params![session, millis(at)])?;
-        if n_changed > 0 {
-            self.reclaimed.insert(session);
-        }
         Ok(())
     }
 
-    /// Stores the project and worktree that `session` ran in.
+    /// Stores the project and worktree that `session` ran in; what it owns is priced anew if that is news.
     pub fn session_in_project(
         &mut self,
         session: &SessionId,
-        project: &Path,
-        worktree: &Path,
+        project: &Project,
         sure: Sureness,
+        price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let session = self.session(session)?;
-        let project = self.project(project)?;
+        let root = self.project(&project.root)?;
         let condition = match sure {
             Sureness::Told => "project IS NOT ?2 OR worktree IS NOT ?3",
             Sureness::Guessed => "project IS NULL",
@@ -170,18 +224,14 @@ impl<'ledger> Recording<'ledger> {
             .prepare_cached(&format!(
                 "UPDATE session SET project = ?2, worktree = ?3 WHERE id = ?1 AND ({condition})"
             ))?
-            .execute(params![session, project, path_bytes(worktree)])?;
+            .execute(params![session, root, path_bytes(&project.worktree)])?;
         if n_changed > 0 {
             self.known = derive::Known::default();
-            self.place_all_of_session(session)?;
+            for request in self.place_all_of(session)? {
+                self.stamp_moved(request, price)?;
+            }
         }
         Ok(())
-    }
-
-    /// Returns whether it is known where `session` ran.
-    pub fn has_project(&mut self, session: &SessionId) -> Result<bool, LedgerError> {
-        let session = self.session(session)?;
-        Ok(self.owner(session)?.project.is_some())
     }
 
     /// Stores that Claude Code said `session` ended.
@@ -236,7 +286,6 @@ impl<'ledger> Recording<'ledger> {
         project: &Path,
         title: &str,
         enhancement: Option<&str>,
-        now: Timestamp,
     ) -> Result<TaskId, LedgerError> {
         let project = self.project(project)?;
         let last: i64 = self.transaction.query_row(
@@ -248,7 +297,7 @@ impl<'ledger> Recording<'ledger> {
         let name = format!("T-{}", last.saturating_add(1));
         self.transaction.execute(
             "INSERT INTO task (project, name, title, enhancement, created) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![project, name, title, enhancement, millis(now)],
+            params![project, name, title, enhancement, millis(self.now)],
         )?;
         TaskId::new(name).map_err(|_| LedgerError::Corrupt { what: "an endless task number".to_owned() })
     }
@@ -273,7 +322,9 @@ impl<'ledger> Recording<'ledger> {
         };
         self.insert_binding(Some(session), None, begins, binding)?;
         self.known = derive::Known::default();
-        self.place_all_of_session(session)
+        // A binding names a task and leaves the project as it is.
+        self.place_all_of(session)?;
+        Ok(())
     }
 
     /// Binds what happens in `project` from now on, in sessions that nothing else binds (`cmat task use`).
@@ -349,10 +400,10 @@ impl<'ledger> Recording<'ledger> {
     }
 
     /// Notes that the intent `name` is booked: once that is safe on disk, its file can go.
-    pub fn booked(&mut self, name: &str, now: Timestamp) -> Result<(), LedgerError> {
+    pub fn booked(&mut self, name: &str) -> Result<(), LedgerError> {
         self.transaction.execute(
             "INSERT INTO booked_intent (name, booked) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![name, millis(now)],
+            params![name, millis(self.now)],
         )?;
         Ok(())
     }
@@ -364,29 +415,22 @@ impl<'ledger> Recording<'ledger> {
     }
 
     /// Adds a line to the audit.
-    pub fn audit(&mut self, now: Timestamp, kind: &str, detail: &impl Serialize) -> Result<(), LedgerError> {
+    pub fn audit(&mut self, kind: &str, detail: &impl Serialize) -> Result<(), LedgerError> {
         self.transaction.execute(
             "INSERT INTO audit (at, kind, detail) VALUES (?1, ?2, ?3)",
-            params![millis(now), kind, serde_json::to_string(detail)?],
+            params![millis(self.now), kind, serde_json::to_string(detail)?],
         )?;
         Ok(())
     }
 
-    /// Derives the owners that changed, marks what the task queues must show, and commits.
+    /// Marks what the task queues must show, and commits.
     pub fn commit(mut self) -> Result<(), LedgerError> {
-        self.finish()?;
-        self.transaction.commit()?;
-        Ok(())
-    }
-
-    pub(super) fn finish(&mut self) -> Result<(), LedgerError> {
-        let reclaimed = std::mem::take(&mut self.reclaimed);
-        self.derive_owners(&reclaimed)?;
         for task in std::mem::take(&mut self.touched) {
             self.transaction
                 .prepare_cached("UPDATE projection SET changes = changes + 1 WHERE task = ?1")?
                 .execute([task])?;
         }
+        self.transaction.commit()?;
         Ok(())
     }
 

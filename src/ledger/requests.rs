@@ -1,6 +1,5 @@
 //! Rows of requests and appearances: the facts.
 
-use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::Transaction;
 use rusqlite::params;
@@ -27,24 +26,37 @@ pub(super) struct StoredRequest {
     pub(super) id: i64,
     pub(super) facts: RequestFacts,
     pub(super) shared: bool,
-    pub(super) owner: Option<i64>,
+    pub(super) placement: Placement,
 }
 
-const COLUMNS: &str = "request.id, key, key_kind, request_id, input, output, cache_read, cache_write,
-    cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, session.name, branch, cwd,
-    agent_id, agent, skill, mcp_server, client_version, shared, owner";
-
-const FROM: &str = "request JOIN session ON session.id = request.origin_session";
+/// Completes a query of requests whose rows [`stored`] reads.
+macro_rules! select_requests {
+    ($condition:literal) => {
+        concat!(
+            "SELECT request.id, key, key_kind, request_id, input, output, cache_read, cache_write,
+                 cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, session.name,
+                 branch, cwd, agent_id, agent, skill, mcp_server, client_version, shared, owner,
+                 request.project, task, enhancement
+             FROM request JOIN session ON session.id = request.origin_session WHERE ",
+            $condition
+        )
+    };
+}
 
 pub(super) fn find(
     transaction: &Transaction<'_>,
     key: &RequestKey,
 ) -> Result<Option<StoredRequest>, LedgerError> {
     let (kind, text) = key_columns(key);
-    let mut statement = transaction
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM {FROM} WHERE key = ?1 AND key_kind = ?2"))?;
+    let mut statement = transaction.prepare_cached(select_requests!("key = ?1 AND key_kind = ?2"))?;
     let mut rows = statement.query(params![text, kind])?;
     rows.next()?.map(stored).transpose()
+}
+
+pub(super) fn get(transaction: &Transaction<'_>, id: i64) -> Result<StoredRequest, LedgerError> {
+    let mut statement = transaction.prepare_cached(select_requests!("request.id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map_or_else(|| Err(LedgerError::Corrupt { what: format!("no request {id}") }), stored)
 }
 
 /// Returns the next requests after the number `after`, made at `since` (UTC milliseconds) or later.
@@ -53,9 +65,8 @@ pub(super) fn page(
     since: i64,
     after: i64,
 ) -> Result<Vec<StoredRequest>, LedgerError> {
-    let mut statement = transaction.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM {FROM} WHERE request.id > ?1 AND at >= ?2 ORDER BY request.id LIMIT 1000"
-    ))?;
+    let mut statement = transaction
+        .prepare_cached(select_requests!("request.id > ?1 AND at >= ?2 ORDER BY request.id LIMIT 1000"))?;
     let mut rows = statement.query([after, since])?;
     let mut requests = Vec::new();
     while let Some(row) = rows.next()? {
@@ -152,19 +163,13 @@ pub(super) fn update(
 }
 
 /// Adds the lines of `record` to the appearance of `request` in `session` and `file`.
-///
-/// Returns whether the request was new to that session.
 pub(super) fn appear(
     transaction: &Transaction<'_>,
     request: i64,
     session: i64,
     file: FileId,
     record: &UsageRecord,
-) -> Result<Appeared, LedgerError> {
-    let known: Option<bool> = transaction
-        .prepare_cached("SELECT max(session = ?2) FROM appearance WHERE request = ?1 GROUP BY request")?
-        .query_row(params![request, session], |row| row.get(0))
-        .optional()?;
+) -> Result<(), LedgerError> {
     transaction
         .prepare_cached(
             "INSERT INTO appearance (request, session, file, uuid, request_session, at, lines)
@@ -185,19 +190,19 @@ pub(super) fn appear(
             millis(record.facts.origin.timestamp),
             signed(record.n_lines)?,
         ])?;
-    Ok(match known {
-        Some(false) => Appeared::InAnotherSession,
-        Some(true) | None => Appeared::Here,
-    })
+    Ok(())
 }
 
-/// Whether an appearance made its request a shared one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Appeared {
-    /// The request is this session's alone, as far as was known, or was known to be shared already.
-    Here,
-    /// The request was known from other sessions only.
-    InAnotherSession,
+/// Returns whether a session other than `session` shows `request`.
+pub(super) fn is_elsewhere(
+    transaction: &Transaction<'_>,
+    request: i64,
+    session: i64,
+) -> Result<bool, LedgerError> {
+    let found = transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM appearance WHERE request = ?1 AND session <> ?2)")?
+        .query_row([request, session], |row| row.get(0))?;
+    Ok(found)
 }
 
 fn key_columns(key: &RequestKey) -> (i64, &str) {
@@ -250,6 +255,11 @@ fn stored(row: &Row<'_>) -> Result<StoredRequest, LedgerError> {
             },
         },
         shared: row.get(23)?,
-        owner: row.get(24)?,
+        placement: Placement {
+            owner: row.get(24)?,
+            project: row.get(25)?,
+            task: row.get(26)?,
+            enhancement: row.get(27)?,
+        },
     })
 }

@@ -74,8 +74,8 @@ CREATE TABLE request (
     skill TEXT,
     mcp_server TEXT,
     client_version TEXT,
-    shared INTEGER NOT NULL DEFAULT 0,      -- 1: more than one session shows it
-    owner INTEGER REFERENCES session (id),  -- derived
+    shared INTEGER NOT NULL DEFAULT 0,      -- 1: several sessions show it, or a copy names another session
+    owner INTEGER NOT NULL REFERENCES session (id), -- derived
     project INTEGER REFERENCES project (id),-- derived: the owner's
     task INTEGER REFERENCES task (id),      -- derived
     enhancement TEXT,                       -- derived: of the binding; the task's own goes before it
@@ -83,6 +83,7 @@ CREATE TABLE request (
 ) STRICT;
 CREATE INDEX request_by_task ON request (task) WHERE task IS NOT NULL;
 CREATE INDEX request_by_owner ON request (owner);
+CREATE INDEX request_shared ON request (id) WHERE shared;
 CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
 
 CREATE TABLE appearance (
@@ -95,7 +96,7 @@ CREATE TABLE appearance (
     lines INTEGER NOT NULL,
     PRIMARY KEY (request, session, file)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX appearance_by_session ON appearance (session);
+CREATE INDEX appearance_by_session ON appearance (session, at);
 CREATE INDEX appearance_by_uuid ON appearance (uuid, session);
 
 CREATE TABLE binding (

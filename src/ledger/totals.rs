@@ -195,6 +195,15 @@ impl Ledger {
         unsigned(self.connection.query_row("SELECT count(*) FROM request", [], |row| row.get(0))?)
     }
 
+    /// Returns whether it is known which project a session belongs to.
+    pub fn has_project(&self, session: &SessionId) -> Result<bool, LedgerError> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE name = ?1 AND project IS NOT NULL)")?
+            .query_row([session.as_str()], |row| row.get(0))?;
+        Ok(known)
+    }
+
     /// Returns the tasks of that name, each with its project.
     pub fn tasks_named(&self, task: &TaskId) -> Result<Vec<(TaskRow, PathBuf)>, LedgerError> {
         let mut statement = self.connection.prepare_cached(

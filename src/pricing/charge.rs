@@ -1,5 +1,6 @@
 //! Usage to charges: which parts of a request are billed, each at its own model's price.
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -106,7 +107,17 @@ pub fn charges(request: &RequestFacts, table: &PriceTable, unknown: UnknownModel
     charges
 }
 
+/// Returns whether two copies of a request are billed alike: the same parts, on the same terms, on the same UTC day.
+pub fn is_billed_alike(a: &RequestFacts, b: &RequestFacts) -> bool {
+    let terms = |request| {
+        let Terms { at, fast, batch, us_inference } = Terms::of(request);
+        (at.to_zoned(TimeZone::UTC).date(), fast, batch, us_inference)
+    };
+    a.flags.web_search_requests == b.flags.web_search_requests && terms(a) == terms(b) && parts(a) == parts(b)
+}
+
 /// What is billed at one price.
+#[derive(PartialEq, Eq)]
 struct Part {
     kind: ChargeKind,
     model: ModelId,

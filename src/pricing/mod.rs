@@ -23,6 +23,7 @@ pub use charge::ChargeKind;
 pub use charge::UnknownModel;
 pub use charge::Unpriced;
 pub use charge::charges;
+pub use charge::is_billed_alike;
 pub use fields::RowFault;
 pub use off_list::OffList;
 pub use parse::MAX_TABLE_BYTES;

@@ -1,0 +1,100 @@
+//! Booking is the same whatever comes first: the order of files, of what is appended to them, of bindings.
+
+mod corpus;
+mod rooms;
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use self::corpus::Corpus;
+use self::corpus::Step;
+use self::rooms::Rooms;
+use crate::ledger::totals::Dimension;
+use crate::ledger::totals::Scope;
+use crate::money::Usd;
+
+/// Reads all files whole, in the order of their names, and assigns the sessions after that.
+fn in_order(corpus: &Corpus) -> Rooms {
+    let rooms = Rooms::new();
+    for (file, bytes) in &corpus.files {
+        rooms.write(file, bytes);
+        rooms.read(file);
+    }
+    for session in corpus.sessions() {
+        rooms.assign(&session);
+    }
+    rooms
+}
+
+/// Takes the steps as they come, then whatever they left.
+fn in_steps(corpus: &Corpus, steps: &[Step]) -> Rooms {
+    let rooms = Rooms::new();
+    let files: Vec<(&PathBuf, &Vec<u8>)> = corpus.files.iter().collect();
+    let sessions = corpus.sessions();
+    for step in steps {
+        match step {
+            Step::Grow(file, size) => {
+                let (file, bytes) = files[file.index(files.len())];
+                let size = size.index(bytes.len() + 1).max(rooms.size(file));
+                rooms.write(file, &bytes[..size]);
+                rooms.read(file);
+            }
+            Step::Assign(session) => rooms.assign(&sessions[session.index(sessions.len())]),
+        }
+    }
+    for (file, bytes) in files {
+        rooms.write(file, bytes);
+        rooms.read(file);
+    }
+    for session in sessions {
+        rooms.assign(&session);
+    }
+    rooms
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_order_of_files_slices_and_bindings_changes_nothing(
+        corpus in corpus::corpus(),
+        steps in prop::collection::vec(corpus::step(), 0..12),
+    ) {
+        let (expected, found) = (in_order(&corpus), in_steps(&corpus, &steps));
+        prop_assert_eq!(found.dump(), expected.dump());
+        // Once more, from the first byte: what is there stays there.
+        let before = expected.dump();
+        for file in corpus.files.keys() {
+            expected.touch(file);
+            expected.read(file);
+        }
+        prop_assert_eq!(expected.dump(), before);
+    }
+
+    #[test]
+    fn tasks_sum_to_what_the_requests_cost(corpus in corpus::corpus()) {
+        let rooms = in_order(&corpus);
+        let books = rooms.books.borrow();
+        let mut total = Usd::ZERO;
+        for session in corpus.sessions() {
+            for (row, _) in books.ledger.tasks_named(&rooms::task_of(&session)).unwrap() {
+                let summary = books.ledger.task_summary(row).unwrap();
+                let of_models: Usd = summary.models.iter().map(|(_, totals)| totals.cost.total()).sum();
+                let of_sessions: Usd = summary.sessions.iter().map(|share| share.totals.cost.total()).sum();
+                let explained = books.ledger.explain(Scope::Task(row)).unwrap();
+                let of_requests: Usd = explained.iter().map(|request| request.cost()).sum();
+                prop_assert_eq!((of_models, of_sessions, of_requests), (summary.cost(), summary.cost(), summary.cost()));
+                prop_assert_eq!(explained.len() as u64, summary.totals.requests);
+                let whole = books.ledger.totals(Scope::Task(row), Dimension::Whole).unwrap();
+                prop_assert_eq!(whole.first().map(|group| &group.totals), (summary.totals.requests > 0).then_some(&summary.totals));
+            }
+        }
+        for session in corpus.sessions() {
+            for (row, _) in books.ledger.tasks_named(&rooms::task_of(&session)).unwrap() {
+                total += books.ledger.task_summary(row).unwrap().cost();
+            }
+        }
+        prop_assert_eq!(total, corpus.cost());
+    }
+}

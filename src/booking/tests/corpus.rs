@@ -1,0 +1,175 @@
+//! Made-up transcripts of a few sessions: forks with and without marks, resumes, subagents, echoes, growing output.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::id::SessionId;
+use crate::money::Usd;
+
+/// Price of a token of each model in pico-dollars: input, output.
+const PRICES: [(&str, [i128; 2]); 2] =
+    [("claude-haiku-4-5", [1_000_000, 5_000_000]), ("claude-opus-4-8", [5_000_000, 25_000_000])];
+
+/// Something that happens while sessions run.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// A file grows to a size, maybe in the middle of a line, and is read.
+    Grow(Index, Index),
+    /// Somebody says which task a session is for.
+    Assign(Index),
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (any::<Index>(), any::<Index>()).prop_map(|(file, size)| Step::Grow(file, size)),
+        1 => any::<Index>().prop_map(Step::Assign),
+    ]
+}
+
+/// A request that a session makes.
+#[derive(Debug, Clone)]
+struct Made {
+    model: usize,
+    input: u64,
+    /// Output as its lines state it, growing.
+    output: Vec<u64>,
+    /// In the file of a subagent.
+    by_agent: bool,
+    /// The main file echoes the subagent's line.
+    echoed: bool,
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    (0..PRICES.len(), 1..5000_u64, prop::collection::vec(1..900_u64, 1..4), any::<bool>(), any::<bool>())
+        .prop_map(|(model, input, mut output, by_agent, echoed)| {
+            output.sort_unstable();
+            Made { model, input, output, by_agent, echoed }
+        })
+}
+
+/// A session: begun anew, or as a fork of an earlier one.
+#[derive(Debug, Clone)]
+struct Run {
+    fork_of: Option<(Index, bool)>,
+    has_plain_line: bool,
+    made: Vec<Made>,
+}
+
+fn run() -> impl Strategy<Value = Run> {
+    let fork = prop::option::of((any::<Index>(), any::<bool>()));
+    (fork, any::<bool>(), prop::collection::vec(made(), 0..4))
+        .prop_map(|(fork_of, has_plain_line, made)| Run { fork_of, has_plain_line, made })
+}
+
+pub(super) fn corpus() -> impl Strategy<Value = Corpus> {
+    prop::collection::vec(run(), 1..5).prop_map(|runs| Corpus::of(&runs))
+}
+
+/// Transcripts by path below the folder of a project, and what their requests cost.
+#[derive(Debug)]
+pub(super) struct Corpus {
+    pub(super) files: BTreeMap<PathBuf, Vec<u8>>,
+    sessions: BTreeSet<SessionId>,
+    cost: i128,
+}
+
+impl Corpus {
+    fn of(runs: &[Run]) -> Self {
+        let mut corpus = Self { files: BTreeMap::new(), sessions: BTreeSet::new(), cost: 0 };
+        let mut histories: Vec<Vec<Value>> = Vec::new();
+        for (n, run) in runs.iter().enumerate() {
+            // Names that don't sort as the sessions began.
+            let session = format!("s{}", (n * 7 + 3) % 10);
+            corpus.sessions.insert(session.parse().unwrap());
+            let mut main = Vec::new();
+            if run.has_plain_line {
+                main.push(json!({"type": "mode", "sessionId": session, "timestamp": time(n, 0)}));
+            }
+            if let (Some((parent, marked)), true) = (&run.fork_of, n > 0) {
+                let parent = parent.index(n);
+                main.extend(histories[parent].iter().map(|line| copy(line, &session, parent, *marked)));
+            }
+            for (place, made) in run.made.iter().enumerate() {
+                corpus.cost += made.cost();
+                let lines = made.lines(&format!("{n}-{place}"), &session, &time(n, place + 1));
+                if made.by_agent {
+                    corpus.append(&format!("{session}/subagents/agent-{place}.jsonl"), &lines);
+                    let echo = json!({"type": "progress", "sessionId": session, "timestamp": time(n, place + 1),
+                        "data": {"message": lines[0]}});
+                    main.extend(made.echoed.then_some(echo));
+                } else {
+                    main.extend(lines);
+                }
+            }
+            corpus.append(&format!("{session}.jsonl"), &main);
+            histories.push(main.into_iter().filter(|line| line["type"] == "assistant").collect());
+        }
+        corpus
+    }
+
+    fn append(&mut self, path: &str, lines: &[Value]) {
+        let bytes = self.files.entry(path.into()).or_default();
+        for line in lines {
+            bytes.extend(format!("{line}\n").bytes());
+        }
+    }
+
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        self.sessions.iter().cloned().collect()
+    }
+
+    pub(super) fn cost(&self) -> Usd {
+        Usd::from_pico(self.cost)
+    }
+}
+
+impl Made {
+    fn cost(&self) -> i128 {
+        let [input, output] = PRICES[self.model].1;
+        let largest = self.output.iter().max().unwrap();
+        input * i128::from(self.input) + output * i128::from(*largest)
+    }
+
+    fn lines(&self, id: &str, session: &str, timestamp: &str) -> Vec<Value> {
+        let last = self.output.len() - 1;
+        let line = |(n, output): (usize, &u64)| {
+            json!({
+                "type": "assistant",
+                "uuid": format!("uuid-{id}-{n}"),
+                "sessionId": session,
+                "timestamp": timestamp,
+                "cwd": "/nowhere",
+                "isSidechain": self.by_agent,
+                "requestId": format!("req-{id}"),
+                "message": {
+                    "id": format!("msg-{id}"),
+                    "model": PRICES[self.model].0,
+                    "content": [{"type": "text"}],
+                    "stop_reason": (n == last).then_some("end_turn"),
+                    "usage": {"input_tokens": self.input, "output_tokens": output},
+                },
+            })
+        };
+        self.output.iter().enumerate().map(line).collect()
+    }
+}
+
+/// Returns the line as a fork repeats it.
+fn copy(line: &Value, session: &str, parent: usize, marked: bool) -> Value {
+    let mut line = line.clone();
+    if marked {
+        line["requestSessionId"] = json!(format!("s{}", (parent * 7 + 3) % 10));
+    }
+    line["sessionId"] = json!(session);
+    line
+}
+
+fn time(session: usize, place: usize) -> String {
+    format!("2026-11-0{}T12:{:02}:00.000Z", session + 1, place)
+}

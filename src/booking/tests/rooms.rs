@@ -1,0 +1,156 @@
+//! A data folder, a project and transcripts of a test's own, and all that the ledger holds as text.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::attribution::BindingSource;
+use crate::booking::Assignment;
+use crate::booking::Books;
+use crate::booking::prices::PriceTables;
+use crate::disk::replace;
+use crate::disk::replace::Access;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::ledger::FILE_NAME;
+use crate::ledger::Ledger;
+use crate::pricing::UnknownModel;
+use crate::project::Project;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the ledger knows, by names instead of numbers: a query for each kind of fact and derived figure.
+const KNOWN: [&str; 5] = [
+    "SELECT key, key_kind, request_id, input, output, cache_read, cache_write, cache_write_5m, cache_write_1h,
+            flags, complete, conflicting, at, sidechain, origin.name, branch, cwd, agent_id, request.agent, skill,
+            mcp_server, client_version, shared, owner.name, project.path, task.name, request.enhancement
+     FROM request JOIN session AS origin ON origin.id = origin_session JOIN session AS owner ON owner.id = owner
+     LEFT JOIN project ON project.id = request.project LEFT JOIN task ON task.id = request.task",
+    "SELECT key, session.name, file.path, uuid, request_session, appearance.at, lines
+     FROM appearance JOIN request ON request.id = request JOIN session ON session.id = appearance.session
+     JOIN file ON file.id = appearance.file",
+    "SELECT key, part, kind, model, price.json, unpriced, charge.input, charge.output, charge.cache_write_5m,
+            charge.cache_write_1h, charge.cache_read, web_searches, cost, cost_input, cost_output,
+            cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated
+     FROM charge JOIN request ON request.id = request LEFT JOIN price ON price.id = price",
+    "SELECT session.name, project.path, worktree, first_own_line
+     FROM session LEFT JOIN project ON project.id = session.project",
+    "SELECT path, session.name, size, offset, line, unanswered, skipped
+     FROM file JOIN session ON session.id = file.session",
+];
+
+/// A folder with a data folder and a project, removed at the end.
+pub(super) struct Rooms {
+    folder: tempfile::TempDir,
+    pub(super) books: RefCell<Books>,
+}
+
+impl Rooms {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("project/.claude")).unwrap();
+        let data = folder.path().join("data");
+        let books = Books {
+            ledger: Ledger::open(&data, PATIENCE).unwrap(),
+            prices: PriceTables::new(&data, UnknownModel::Default),
+            home: None,
+            claude_folders: Vec::new(),
+            now: Timestamp::UNIX_EPOCH,
+            deadline: Instant::now() + PATIENCE,
+        };
+        Self { folder, books: RefCell::new(books) }
+    }
+
+    pub(super) fn project(&self) -> Project {
+        let root = self.folder.path().canonicalize().unwrap().join("project");
+        Project { worktree: root.clone(), root }
+    }
+
+    fn path(&self, file: &Path) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join("transcripts").join(file)
+    }
+
+    pub(super) fn write(&self, file: &Path, bytes: &[u8]) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // In place, as a file that grows.
+        fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).unwrap();
+        let old = fs::read(&path).unwrap();
+        let mut out = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut out, &bytes[old.len()..]).unwrap();
+    }
+
+    pub(super) fn size(&self, file: &Path) -> usize {
+        fs::read(self.path(file)).map_or(0, |bytes| bytes.len())
+    }
+
+    /// Puts another file with the same bytes in the place of `file`.
+    pub(super) fn touch(&self, file: &Path) {
+        let path = self.path(file);
+        let bytes = fs::read(&path).unwrap();
+        replace::write(&path, &bytes, Access::Private).unwrap();
+    }
+
+    pub(super) fn read(&self, file: &Path) {
+        let session = file.components().next().unwrap().as_os_str().to_str().unwrap();
+        let session = SessionId::new(session.trim_end_matches(".jsonl")).unwrap();
+        let read = self.books.borrow_mut().read_file(&self.path(file), &session).unwrap();
+        assert!(!read.unfinished);
+    }
+
+    pub(super) fn assign(&self, session: &SessionId) {
+        let task = Assignment { task: Some(task_of(session)), ..Assignment::default() };
+        let mut books = self.books.borrow_mut();
+        let now = books.now;
+        books.assign(session, &self.project(), &task, BindingSource::Command, now).unwrap();
+    }
+
+    /// Returns what the ledger knows, in an order that does not depend on how it came to know it.
+    pub(super) fn dump(&self) -> String {
+        let ledger = Connection::open(self.folder.path().join("data").join(FILE_NAME)).unwrap();
+        let mut dump = String::new();
+        for query in KNOWN {
+            let mut statement = ledger.prepare(query).unwrap();
+            let n_columns = statement.column_count();
+            let mut lines: Vec<String> = statement
+                .query_map([], |row| {
+                    Ok((0..n_columns)
+                        .map(|column| self.text(&row.get(column).unwrap()))
+                        .collect::<Vec<_>>()
+                        .join(" "))
+                })
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            lines.sort();
+            for line in lines {
+                writeln!(dump, "{line}").unwrap();
+            }
+        }
+        dump
+    }
+
+    fn text(&self, value: &Value) -> String {
+        let folder = self.folder.path().canonicalize().unwrap();
+        match value {
+            Value::Null => "-".to_owned(),
+            Value::Integer(number) => number.to_string(),
+            Value::Real(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+            Value::Blob(bytes) => String::from_utf8_lossy(bytes).replace(folder.to_str().unwrap(), ""),
+        }
+    }
+}
+
+/// Each session works for a task of its own.
+pub(super) fn task_of(session: &SessionId) -> TaskId {
+    TaskId::new(format!("task-{}", session.as_str())).unwrap()
+}

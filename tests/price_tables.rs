@@ -33,7 +33,7 @@ fn each_bad_table_says_what_is_wrong_and_what_to_write() {
     empty: price table `models.json` is not JSON at line 1, column 0: EOF while parsing a value at line 1 column 0
     endless_id: `models.json`: row 1 `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is left out, because model id has 300 bytes, at most 256 are accepted; rows: good; default: good
     escape_in_id: `models.json`: row 1 `\u{1b}[31mx` is left out, because `pricing.input` is "1"; write a number, without quotes; rows: good; default: good
-    hostile_regex: `models.json`: row 1 `claude-x` is left out, because pattern `((\w{1000}){1000}){1000}` needs more than 1048576 bytes of memory; rows: good; default: good
+    hostile_regex: `models.json`: row 1 `claude-x` is left out, because pattern `((\w{1000}){1000}){1000}` needs more than 131072 bytes of memory; rows: good; default: good
     models_is_text: price table `models.json` has no `models`: a list of rows, or an object of rows by id
     nan: `models.json`: row 1 `claude-x` is left out, because `pricing.input` is "NaN"; write a number, without quotes; rows: good; default: good
     nested: price table `models.json` is not JSON at line 1, column 138: recursion limit exceeded at line 1 column 138
@@ -63,6 +63,12 @@ fn each_bad_table_says_what_is_wrong_and_what_to_write() {
 fn a_table_that_is_too_long_is_not_parsed() {
     let json = " ".repeat((1 << 20) + 1);
     assert_snapshot!(outcome(&json), @"price table `models.json` has 1048577 bytes, at most 1048576 are read");
+}
+
+#[test]
+fn a_table_of_too_many_rows_is_refused() {
+    let json = format!("{{\"models\": [{}1]}}", "1,".repeat(256));
+    assert_snapshot!(outcome(&json), @"price table `models.json` has 257 rows, at most 256 are read");
 }
 
 /// Returns what a project's file leads to: the error with its causes, or warnings and the rows that are left.

@@ -22,6 +22,8 @@ use crate::pricing::row::Tier;
 
 /// Longest models.json that is read, in bytes.
 pub const MAX_TABLE_BYTES: usize = 1 << 20;
+/// Most rows of a models.json: each may hold a pattern to compile, and a cloned repository may hold any file.
+const MAX_ROWS: usize = 256;
 
 /// Why a text is no price table.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,14 @@ pub enum PricingError {
         column: usize,
         /// What the parser says.
         source: serde_json::Error,
+    },
+    /// The table has more than 256 rows.
+    #[error("price table `{origin}` has {rows} rows, at most {MAX_ROWS} are read")]
+    TooManyRows {
+        /// The file.
+        origin: String,
+        /// Number of rows.
+        rows: usize,
     },
     /// The JSON has no `models`, or they are neither a list nor an object.
     #[error("price table `{origin}` has no `models`: a list of rows, or an object of rows by id")]
@@ -123,6 +133,9 @@ pub(super) fn parse(source: PriceSource, origin: &str, json: &str) -> Result<Par
         Some(Value::Object(rows)) => rows.into_iter().map(|(id, row)| (Some(id), row)).collect(),
         _ => return Err(PricingError::NoModels { origin: origin.to_owned() }),
     };
+    if rows.len() > MAX_ROWS {
+        return Err(PricingError::TooManyRows { origin: origin.to_owned(), rows: rows.len() });
+    }
     let mut table = ParsedTable {
         models: Vec::with_capacity(rows.len()),
         default_model: document.get("default_model").and_then(Value::as_str).map(str::to_owned),

@@ -1,0 +1,231 @@
+//! What a scenario plays on: a home, a project with a task queue and cmat's hook, the API, and the programs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Output;
+use std::process::Stdio;
+
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::BufReader;
+use tokio::process::Command;
+
+use crate::api::Api;
+use crate::api::Caller;
+use crate::api::Reply;
+use crate::truth;
+use crate::truth::Bill;
+use crate::truth::Served;
+
+/// The tasks of the project's queue.
+pub(crate) const TASKS: [&str; 2] = ["task_1", "task_2"];
+
+/// How sure a task's figures are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// All that was spent is there.
+    Exact,
+    /// The transcript may not hold all of it.
+    AtLeast,
+}
+
+/// A home, a project and an API of their own.
+pub(crate) struct Stage {
+    folder: TempDir,
+    client: PathBuf,
+    api: Api,
+}
+
+impl Stage {
+    /// Sets up the project and installs the hook.
+    pub(crate) async fn new(client: PathBuf) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let stage = Self { folder, client, api: Api::start().await };
+        for name in ["home", "project/.claude/data"] {
+            fs::create_dir_all(stage.path(name)).unwrap();
+        }
+        fs::write(stage.queue_path(), format!("{:#}", queue())).unwrap();
+        succeeded(stage.program("git").args(["init", "--quiet", "--initial-branch=main"]).output().await);
+        stage.install_hook();
+        stage
+    }
+
+    /// Installs the hook as this project's own settings do, which are the example that users see.
+    fn install_hook(&self) {
+        let script = self.path("project/.claude/hooks/on-session-end-cost.sh");
+        fs::create_dir_all(script.parent().expect("a file is in a folder")).unwrap();
+        fs::write(&script, include_str!("../../hooks/on-session-end-cost.sh")).unwrap();
+        fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = include_str!("../../.claude/settings.json");
+        fs::write(self.path("project/.claude/settings.json"), settings).unwrap();
+    }
+
+    /// Tells the API what to answer the session itself, after what it was told before.
+    pub(crate) fn api_answers(&self, replies: impl IntoIterator<Item = Reply>) {
+        replies.into_iter().for_each(|reply| self.api.will_answer(Caller::Main, reply));
+    }
+
+    /// Tells the API what to answer subagents.
+    pub(crate) fn api_answers_subagents(&self, replies: impl IntoIterator<Item = Reply>) {
+        replies.into_iter().for_each(|reply| self.api.will_answer(Caller::Subagent, reply));
+    }
+
+    /// Returns what the API served so far.
+    pub(crate) fn served(&self) -> Vec<Served> {
+        self.api.served()
+    }
+
+    /// Writes the user's own settings of the client.
+    pub(crate) fn user_settings(&self, settings: &Value) {
+        fs::create_dir_all(self.path("home/.claude")).unwrap();
+        fs::write(self.path("home/.claude/settings.json"), settings.to_string()).unwrap();
+    }
+
+    /// Runs the client for `task` to its end and returns what it printed.
+    pub(crate) async fn claude(&self, task: &str, args: &[&str]) -> String {
+        let output = succeeded(self.client(task, args).output().await);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("hook"), "a hook failed: {stderr}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs the client for `task`, and sends it `signal` when `text` has reached it.
+    pub(crate) async fn claude_stopped(&self, task: &str, prompt: &str, text: &str, signal: &str) {
+        let args = [prompt, "--output-format=stream-json", "--include-partial-messages", "--verbose"];
+        let mut child = self.client(task, &args).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        while !lines.next_line().await.unwrap().expect("the text comes before the end").contains(text) {}
+        let id = child.id().expect("the client still runs").to_string();
+        succeeded(self.program("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &id]).output().await);
+        while lines.next_line().await.unwrap().is_some() {}
+        let output = child.wait_with_output().await.unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("hook"), "a hook failed: {stderr}");
+    }
+
+    /// Asserts that `task` carries what `served` cost, in `costs show` and in the task queue.
+    pub(crate) async fn assert_cost(&self, task: &str, served: &[Served], certainty: Certainty) {
+        let output = self.cmat(&["costs", "show", task, "--json"]).await;
+        let show: Value = serde_json::from_slice(&succeeded(Ok(output)).stdout).unwrap();
+        let bill = Bill::of(served);
+        assert_eq!(Bill::shown(&show), bill, "`{task}` in {show:#}");
+        assert_eq!(show["lower_bound"], certainty == Certainty::AtLeast, "`{task}` in {show:#}");
+        assert_eq!(show["estimated"], false, "`{task}` in {show:#}");
+        assert_sessions(&show, served);
+        let stored = self.metadata(task);
+        assert_eq!(show["metadata"], without(&stored, "enhancement_title"));
+        let writes = bill.tokens.write_5m + bill.tokens.write_1h;
+        for (key, expected) in [
+            ("cost_input_tokens", bill.tokens.input.to_string()),
+            ("cost_output_tokens", bill.tokens.output.to_string()),
+            ("cost_cache_creation_tokens", writes.to_string()),
+            ("cost_cache_read_tokens", bill.tokens.read.to_string()),
+            ("cost_usd", bill.usd_4()),
+            ("session_id", served.last().expect("something was served").session.clone()),
+        ] {
+            assert_eq!(stored[key], expected, "`{key}` of `{task}`");
+        }
+    }
+
+    /// Asserts that nothing is known of a cost of `task`.
+    pub(crate) async fn assert_no_cost(&self, task: &str) {
+        let output = self.cmat(&["costs", "show", task, "--json"]).await;
+        if output.status.success() {
+            let show: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(Bill::shown(&show), Bill::default(), "{show:#}");
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+        }
+        assert_eq!(without(&self.metadata(task), "enhancement_title"), json!({}));
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn queue_path(&self) -> PathBuf {
+        self.path("project/.claude/data/task_queue.json")
+    }
+
+    /// Returns the metadata of `task` in the queue, after a look whether the rest is as it was.
+    fn metadata(&self, task: &str) -> Value {
+        let mut found: Value = serde_json::from_slice(&fs::read(self.queue_path()).unwrap()).unwrap();
+        let n = TASKS.iter().position(|id| *id == task).expect("a task of the queue");
+        let metadata = found["tasks"][n]["metadata"].clone();
+        let mut as_it_was = queue();
+        for tasks in [&mut found, &mut as_it_was] {
+            tasks["tasks"].as_array_mut().unwrap().iter_mut().for_each(|task| task["metadata"] = Value::Null);
+        }
+        assert_eq!(found, as_it_was, "the rest of the task queue has changed");
+        metadata
+    }
+
+    async fn cmat(&self, args: &[&str]) -> Output {
+        self.program(env!("CARGO_BIN_EXE_cmat")).args(args).output().await.unwrap()
+    }
+
+    fn client(&self, task: &str, args: &[&str]) -> Command {
+        let mut client = self.program(&self.client);
+        client.args(["-p", "--model=claude-sonnet-4-6", "--dangerously-skip-permissions"]).args(args);
+        client.env("CMAT_CURRENT_TASK_ID", task);
+        // On a busy machine too, the hook ends its work itself.
+        client.env("CMAT_DEADLINE_MS", "20000");
+        client.env("ANTHROPIC_BASE_URL", self.api.base_url());
+        client.env("ANTHROPIC_API_KEY", "made-up");
+        client.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+        client.env("DISABLE_AUTOUPDATER", "1");
+        // The client refuses to skip permissions for root elsewhere.
+        client.env("IS_SANDBOX", "1");
+        client
+    }
+
+    fn program(&self, program: impl AsRef<Path>) -> Command {
+        let cmat = Path::new(env!("CARGO_BIN_EXE_cmat")).parent().expect("a program is in a folder");
+        let mut command = Command::new(program.as_ref());
+        command.env_clear().current_dir(self.path("project"));
+        command.env("HOME", self.path("home")).env("CMAT_HOME", self.path("cmat"));
+        command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", cmat.display()));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}
+
+fn assert_sessions(show: &Value, served: &[Served]) {
+    let sessions = show["sessions"].as_array().unwrap_or_else(|| panic!("no sessions in {show:#}"));
+    for session in sessions {
+        let own: Vec<_> =
+            served.iter().filter(|response| session["session"] == *response.session).cloned().collect();
+        let bill = Bill::of(&own);
+        assert_eq!(session["requests"], bill.requests, "{session:#}");
+        assert_eq!(truth::pico(&session["cost_usd"]), bill.pico_usd, "{session:#}");
+    }
+    let ids: std::collections::BTreeSet<_> = served.iter().map(|response| &response.session).collect();
+    assert_eq!(sessions.len(), ids.len(), "sessions of {show:#}");
+}
+
+fn queue() -> Value {
+    let tasks = TASKS.map(|id| {
+        json!({
+            "id": id, "title": "A task", "assigned_agent": "implementer", "task_type": "implementation",
+            "status": "active", "metadata": {"enhancement_title": "Exact costs"},
+        })
+    });
+    json!({"queue_metadata": {"version": "1.0"}, "tasks": tasks, "agent_status": {}})
+}
+
+fn without(object: &Value, key: &str) -> Value {
+    let mut object = object.clone();
+    object.as_object_mut().expect("metadata is an object").remove(key);
+    object
+}
+
+fn succeeded(output: std::io::Result<Output>) -> Output {
+    let output = output.expect("the program starts");
+    let words = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{}\n{}\n{}", output.status, words[0], words[1]);
+    output
+}

@@ -36,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn main() -> ExitCode {
     let trials = vec![
         trial("plain", V2_1_330, scenarios::plain),
+        trial("global_hook", V2_1_330, scenarios::global_hook),
         trial("tool_use", V2_1_330, scenarios::tool_use),
         trial("slow_blocks", V2_1_330, scenarios::slow_blocks),
         trial("subagent", V2_1_330, scenarios::subagent),

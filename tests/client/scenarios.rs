@@ -29,6 +29,17 @@ pub(crate) async fn plain(stage: Stage) {
     stage.assert_no_cost("task_2").await;
 }
 
+/// The hook of the user's own records a session that starts in a subfolder, which reads no settings of the project,
+/// and runs beside the project's hook in one that starts above.
+pub(crate) async fn global_hook(stage: Stage) {
+    stage.install_globally().await;
+    for folder in ["deep/er", "."] {
+        stage.api_answers([says("Hello.")]);
+        stage.claude_in(folder, "task_1", &["Say hello"]).await;
+        stage.assert_cost("task_1", &stage.served(), Exact).await;
+    }
+}
+
 /// Two requests, with a shell command between them that leaves the project folder.
 pub(crate) async fn tool_use(stage: Stage) {
     stage.api_answers([calls("Bash", json!({"command": "mkdir sub && cd sub && pwd"})), says("Done.")]);

@@ -1,7 +1,6 @@
 //! What a scenario plays on: a home, a project with a task queue and cmat's hook, the API, and the programs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Output;
@@ -50,18 +49,13 @@ impl Stage {
         }
         fs::write(stage.queue_path(), format!("{:#}", queue())).unwrap();
         succeeded(stage.program("git").args(["init", "--quiet", "--initial-branch=main"]).output().await);
-        stage.install_hook();
+        succeeded(Ok(stage.cmat(&["init"]).await));
         stage
     }
 
-    /// Installs the hook as this project's own settings do, which are the example that users see.
-    fn install_hook(&self) {
-        let script = self.path("project/.claude/hooks/on-session-end-cost.sh");
-        fs::create_dir_all(script.parent().expect("a file is in a folder")).unwrap();
-        fs::write(&script, include_str!("../../hooks/on-session-end-cost.sh")).unwrap();
-        fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
-        let settings = include_str!("../../.claude/settings.json");
-        fs::write(self.path("project/.claude/settings.json"), settings).unwrap();
+    /// Installs the hook for all projects too.
+    pub(crate) async fn install_globally(&self) {
+        succeeded(Ok(self.cmat(&["init", "--global"]).await));
     }
 
     /// Tells the API what to answer the session itself, after what it was told before.
@@ -87,9 +81,15 @@ impl Stage {
 
     /// Runs the client for `task` to its end and returns what it printed.
     pub(crate) async fn claude(&self, task: &str, args: &[&str]) -> String {
-        let output = succeeded(self.client(task, args).output().await);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!stderr.contains("hook"), "a hook failed: {stderr}");
+        self.claude_in(".", task, args).await
+    }
+
+    /// Runs the client in a folder of the project, which is made if it is not there.
+    pub(crate) async fn claude_in(&self, folder: &str, task: &str, args: &[&str]) -> String {
+        let folder = self.path("project").join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        let output = succeeded(self.client(task, args).current_dir(folder).output().await);
+        assert_no_hook_failed(&output);
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -103,12 +103,13 @@ impl Stage {
         succeeded(self.program("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &id]).output().await);
         while lines.next_line().await.unwrap().is_some() {}
         let output = child.wait_with_output().await.unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!stderr.contains("hook"), "a hook failed: {stderr}");
+        assert_no_hook_failed(&output);
     }
 
     /// Asserts that `task` carries what `served` cost, in `costs show` and in the task queue.
     pub(crate) async fn assert_cost(&self, task: &str, served: &[Served], certainty: Certainty) {
+        // First the queue as the hook left it: a command would finish what a hook did not.
+        let stored = self.metadata(task);
         let output = self.cmat(&["costs", "show", task, "--json"]).await;
         let show: Value = serde_json::from_slice(&succeeded(Ok(output)).stdout).unwrap();
         let bill = Bill::of(served);
@@ -116,7 +117,6 @@ impl Stage {
         assert_eq!(show["lower_bound"], certainty == Certainty::AtLeast, "`{task}` in {show:#}");
         assert_eq!(show["estimated"], false, "`{task}` in {show:#}");
         assert_sessions(&show, served);
-        let stored = self.metadata(task);
         assert_eq!(show["metadata"], without(&stored, "enhancement_title"));
         let writes = bill.tokens.write_5m + bill.tokens.write_1h;
         for (key, expected) in [
@@ -192,6 +192,11 @@ impl Stage {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
+}
+
+fn assert_no_hook_failed(output: &Output) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("hook"), "a hook failed: {stderr}");
 }
 
 fn assert_sessions(show: &Value, served: &[Served]) {

@@ -24,6 +24,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use anyhow::bail;
 use anyhow::ensure;
+use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -57,13 +58,16 @@ Next, in a project of yours:
 pub(super) fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let place = Place::new(args.keep.as_deref().map(|folder| context.config.cwd.join(folder)))?;
     let stage = Stage::set(place.path())?;
+    // While it is open SQLite keeps its log from one hook to the next, which saves most of the syncs.
+    let mut ledger = Ledger::open(&stage.data(), PATIENCE)?;
     for run in RUNS {
-        stage.play(run).with_context(|| format!("session {} of the demo", run.session))?;
+        stage.play(run, &mut ledger).with_context(|| format!("session {} of the demo", run.session))?;
     }
     let mut answers = Vec::new();
     for arguments in story::COMMANDS {
         answers.push((format!("cmat {}", arguments.join(" ")), stage.ask(arguments)?));
     }
+    drop(ledger);
     if context.global.json {
         let answers = answers.iter().map(|(command, output)| json!({ "command": command, "output": output }));
         let document = json!({ "schema": "cmat.demo/1", "commands": answers.collect::<Vec<_>>() });
@@ -178,7 +182,7 @@ impl Stage {
     }
 
     /// Appends what Claude Code would write during a run, then ends the session.
-    fn play(&self, run: &Run) -> anyhow::Result<()> {
+    fn play(&self, run: &Run, ledger: &mut Ledger) -> anyhow::Result<()> {
         let project = self.project();
         let cwd = project.to_str().context("the folder's name is not UTF-8")?;
         let transcript = self.transcripts().join(format!("{}.jsonl", run.session));
@@ -190,7 +194,7 @@ impl Stage {
         }
         match run.fate {
             Fate::Finishes => finish(self.hook(run, &transcript)?),
-            Fate::IsKilled => self.kill_at_work(run, &transcript),
+            Fate::IsKilled => self.kill_at_work(run, &transcript, ledger),
         }
     }
 
@@ -221,9 +225,8 @@ impl Stage {
     }
 
     /// Kills the hook when its intent is on disk and nothing else is done: it cannot get at the ledger.
-    fn kill_at_work(&self, run: &Run, transcript: &Path) -> anyhow::Result<()> {
-        let mut ledger = Ledger::open(&self.data(), PATIENCE)?;
-        let held = ledger.record(Durability::Repeatable, jiff::Timestamp::UNIX_EPOCH)?;
+    fn kill_at_work(&self, run: &Run, transcript: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
+        let held = ledger.record(Durability::Repeatable, Timestamp::UNIX_EPOCH)?;
         let outbox = Outbox::new(&self.data());
         let before = outbox.list()?;
         let mut hook = self.hook(run, transcript)?;

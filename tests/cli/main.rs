@@ -17,3 +17,4 @@ mod hook;
 mod init;
 mod installed_files;
 mod models;
+mod other_writers;

@@ -1,0 +1,101 @@
+//! Other programs that write a task's cost keys: what they erase comes back, what they know is kept.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::SONNET;
+use crate::harness::TestProject;
+use crate::harness::request;
+
+/// A task with one session of $0.018, ended through the hook.
+fn project() -> TestProject {
+    let message = request("msg_1", SONNET, [1_000, 1_000, 0, 0]);
+    let project = TestProject::new().task("task_1", "checkout").session("s-1", &[message]);
+    project.end_session("task_1", "s-1");
+    project
+}
+
+/// Rewrites the queue as a program does that knows nothing of locks, with other values in the task's metadata.
+fn rewrite(project: &TestProject, values: &[(&str, Value)]) {
+    let mut queue: Value = serde_json::from_slice(&fs::read(project.queue_path()).unwrap()).unwrap();
+    for (key, value) in values {
+        queue["tasks"][0]["metadata"][*key] = value.clone();
+    }
+    fs::write(project.queue_path(), serde_json::to_string_pretty(&queue).unwrap()).unwrap();
+}
+
+const SEVEN: [&str; 7] = [
+    "cost_input_tokens",
+    "cost_output_tokens",
+    "cost_cache_creation_tokens",
+    "cost_cache_read_tokens",
+    "cost_usd",
+    "cost_model",
+    "session_id",
+];
+
+#[test]
+fn what_another_program_erases_comes_back() {
+    let project = project();
+    let stored = project.stored("task_1");
+    rewrite(&project, &SEVEN.map(|key| (key, Value::Null)));
+    assert_ne!(project.stored("task_1"), stored);
+    project.run(["reconcile"]);
+    assert_eq!(project.stored("task_1"), stored);
+}
+
+#[test]
+fn figures_that_cmat_wrote_itself_long_ago_are_not_counted_again() {
+    let project = project();
+    let old = fs::read(project.queue_path()).unwrap();
+    let message = request("msg_2", SONNET, [1_000, 1_000, 0, 0]);
+    let project = project.session("s-2", &[message]);
+    project.end_session("task_1", "s-2");
+    let stored = project.stored("task_1");
+    fs::write(project.queue_path(), old).unwrap();
+    project.run(["reconcile"]);
+    assert_eq!(project.stored("task_1"), stored);
+}
+
+#[test]
+fn a_session_of_another_machine_is_added_as_recorded_elsewhere() {
+    let project = project();
+    let values = [
+        ("cost_input_tokens", json!("3000")),
+        ("cost_output_tokens", json!("1500")),
+        ("cost_usd", json!("0.0318")),
+        ("session_id", json!("of-another-machine")),
+    ];
+    rewrite(&project, &values);
+    project.run(["reconcile"]);
+    assert_snapshot!(project.run(["costs", "show", "task_1", "--breakdown"]), @r"
+    Cost for task task_1:
+      Model: claude-sonnet-4-20250514
+      Input Tokens:          3,000
+      Output Tokens:         1,500
+      Cache Creation:            0
+      Cache Read:                0
+      Total Cost:          $0.0318
+
+      MODEL                     REQUESTS  INPUT  OUTPUT  C.WRITE  C.READ     COST
+      claude-sonnet-4-20250514         1  1,000   1,000        0       0  $0.0180
+
+      SESSION  REQUESTS  INPUT  OUTPUT  C.WRITE  C.READ     COST
+      s-1             1  1,000   1,000        0       0  $0.0180
+
+      recorded elsewhere  2,000 in, 500 out, 0 cache write, 0 cache read  $0.0138
+
+      cost by kind   input 16.7 %   output 83.3 %   cache write 0.0 %   cache read 0.0 %
+    ");
+}
+
+#[test]
+fn another_writer_of_the_same_session_is_overruled() {
+    let project = project();
+    rewrite(&project, &[("cost_usd", json!("0.0900"))]);
+    project.run(["reconcile"]);
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""));
+}

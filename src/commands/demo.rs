@@ -24,7 +24,6 @@ use std::time::Instant;
 use anyhow::Context as _;
 use anyhow::bail;
 use anyhow::ensure;
-use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -226,7 +225,7 @@ impl Stage {
 
     /// Kills the hook when its intent is on disk and nothing else is done: it cannot get at the ledger.
     fn kill_at_work(&self, run: &Run, transcript: &Path, ledger: &mut Ledger) -> anyhow::Result<()> {
-        let held = ledger.record(Durability::Repeatable, Timestamp::UNIX_EPOCH)?;
+        let held = ledger.record(Durability::Repeatable, run.ended.parse()?)?;
         let outbox = Outbox::new(&self.data());
         let before = outbox.list()?;
         let mut hook = self.hook(run, transcript)?;

@@ -72,7 +72,8 @@ pub enum Command {
     /// Take cmat's hooks out again; recorded costs stay.
     Uninstall(UninstallArgs),
     /// Check the installation, each fault with the command that fixes it.
-    Doctor(DoctorArgs),
+    #[command(before_help = "Example:  cmat doctor")]
+    Doctor,
     /// Show all of it on a made-up project, offline, in a temporary folder.
     Demo(DemoArgs),
     /// Called by Claude Code's hooks; never fails, prints nothing.
@@ -354,11 +355,6 @@ pub struct UninstallArgs {
     #[arg(long)]
     pub dry_run: bool,
 }
-
-/// `cmat doctor`
-#[derive(Debug, Args)]
-#[command(before_help = "Example:  cmat doctor")]
-pub struct DoctorArgs {}
 
 /// `cmat demo`
 #[derive(Debug, Args)]

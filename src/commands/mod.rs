@@ -6,6 +6,7 @@
 mod calc;
 mod costs;
 mod demo;
+mod doctor;
 mod explain;
 mod hook;
 mod init;
@@ -128,10 +129,10 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),
         Command::Task(command) => task::run(&command, &mut context),
+        Command::Doctor => doctor::run(&mut context),
         Command::Init(args) => init::run(&args, &mut context),
         Command::Uninstall(args) => uninstall::run(&args, &mut context),
         Command::Hook { .. } => Ok(Exit::Done),
-        _ => anyhow::bail!("not yet"),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod charges;
 pub mod cursor;
 pub mod explain;
 pub mod foreign;
+pub mod health;
 pub mod recording;
 pub mod totals;
 

@@ -12,6 +12,7 @@ mod bindings;
 mod concurrency;
 mod costs;
 mod demo;
+mod doctor;
 mod documents;
 mod hook;
 mod init;

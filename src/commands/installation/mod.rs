@@ -133,3 +133,13 @@ pub(super) fn shown(path: &Path, config: &Config) -> String {
     };
     Printable(&text).to_string()
 }
+
+/// Returns a path as one word of a shell command.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@%,:=".contains(c);
+    match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}

@@ -1,0 +1,187 @@
+//! Are there transcripts, were they read before they go, and are their counts right.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::Timestamp;
+
+use crate::claude_settings::Preferences;
+use crate::commands::Context;
+use crate::commands::doctor::Check;
+use crate::commands::doctor::Site;
+use crate::commands::doctor::count;
+use crate::commands::doctor::several;
+use crate::commands::installation;
+use crate::commands::reconcile;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::health::Counted;
+use crate::ledger::health::Doubt;
+use crate::printable::Printable;
+
+const TOKEN_COUNTS: &str = "token counts";
+const LOWER_BOUNDS: &str = "lower bounds";
+
+/// Days after which Claude Code deletes transcripts, unless `cleanupPeriodDays` says otherwise.
+const CLEANUP_DAYS: u64 = 30;
+
+/// A transcript younger than this may belong to a session that has not ended.
+const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A transcript on disk.
+struct Found {
+    path: PathBuf,
+    bytes: u64,
+    modified: Timestamp,
+}
+
+pub(super) fn checks(site: &Site<'_>, context: &Context<'_>) -> Result<Vec<Check>, LedgerError> {
+    let found: Vec<Found> = reconcile::transcripts(context).into_iter().filter_map(look).collect();
+    let (counts, bounds) = match &site.ledger {
+        Some(ledger) => (token_counts(ledger)?, lower_bounds(ledger)?),
+        None => (Check::nothing_yet(TOKEN_COUNTS), Check::nothing_yet(LOWER_BOUNDS)),
+    };
+    Ok(vec![present(&found, site)?, retention(&found, site)?, counts, bounds])
+}
+
+fn look(path: PathBuf) -> Option<Found> {
+    let path = path.canonicalize().ok()?;
+    let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+    let modified = metadata.modified().ok()?.try_into().ok()?;
+    Some(Found { path, bytes: metadata.len(), modified })
+}
+
+fn present(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
+    const NAME: &str = "transcripts found";
+    let Some(newest) = found.iter().map(|transcript| transcript.modified).max() else {
+        let folders: Vec<_> =
+            site.config.claude_folders.iter().map(|folder| site.shown(&folder.join("projects"))).collect();
+        let fix = "claude, or set CLAUDE_CONFIG_DIR to the folder that it uses";
+        return Ok(Check::attention(NAME, format!("none in {}", folders.join(", ")), fix));
+    };
+    let bytes = found.iter().map(|transcript| transcript.bytes).sum();
+    let ended = match &site.ledger {
+        Some(ledger) => ledger.sessions_without_transcript()?,
+        None => None,
+    };
+    let without = ended
+        .map(|Counted { n, .. }| format!("; {} ended without one, as empty ones do", several(n, "session")));
+    Ok(Check::good(
+        NAME,
+        format!(
+            "{}, {}, newest {}{}",
+            several(count(found.len()), "file"),
+            size(bytes),
+            age(site.now.duration_since(newest)),
+            without.unwrap_or_default()
+        ),
+    ))
+}
+
+/// Claude Code deletes transcripts; what the ledger has not read by then is lost.
+fn retention(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
+    const NAME: &str = "retention";
+    // The local settings come first, then the project's, then the user's.
+    let mut files = installation::settings_files(site.config);
+    files.sort_by_key(|(scope, path)| {
+        (*scope == installation::Scope::User, !path.ends_with("settings.local.json"))
+    });
+    let days = files
+        .into_iter()
+        .find_map(|(_, path)| Preferences::read(&path).ok()?.cleanup_period_days)
+        .unwrap_or(CLEANUP_DAYS);
+    let deletes = format!("Claude Code deletes transcripts after {days} days");
+    let read = match &site.ledger {
+        Some(ledger) => ledger.read_files()?,
+        None => Default::default(),
+    };
+    let is_settled =
+        |transcript: &&Found| site.now.duration_since(transcript.modified).unsigned_abs() >= SETTLED;
+    let n_unread =
+        found.iter().filter(is_settled).filter(|transcript| !read.contains(&transcript.path)).count();
+    if n_unread > 0 {
+        let detail = format!("{deletes}; {} not in the ledger", several(count(n_unread), "transcript"));
+        return Ok(Check::attention(NAME, detail, "cmat reconcile --all"));
+    }
+    let kept = match &site.ledger {
+        Some(ledger) => ledger.first_request()?.map(|first| (ledger.n_all_requests(), first)),
+        None => None,
+    };
+    Ok(match kept {
+        Some((n, first)) => {
+            let day = first.strftime("%Y-%m-%d");
+            Check::good(NAME, format!("{deletes}; the ledger keeps {} since {day}", several(n?, "request")))
+        }
+        None => Check::good(NAME, deletes),
+    })
+}
+
+/// Wrong counts come from lines that could not be read, and from copies that disagree.
+fn token_counts(ledger: &Ledger) -> Result<Check, LedgerError> {
+    if let Some(Counted { n, example }) = ledger.doubtful_requests(Doubt::Conflicting)? {
+        let detail = format!("copies of {} disagree; the greatest counts were taken", several(n, "request"));
+        return Ok(Check::attention(TOKEN_COUNTS, detail, format!("cmat explain {}", Printable(&example))));
+    }
+    Ok(match ledger.all_skipped_lines()? {
+        (0, _) => Check::good(TOKEN_COUNTS, "every line was read, no two copies differ"),
+        (n, None) => {
+            Check::attention(TOKEN_COUNTS, format!("{} left out", several(n, "line")), "cmat reconcile --all")
+        }
+        (n, Some((path, first))) => Check::attention(
+            TOKEN_COUNTS,
+            format!("{} left out, such as line {}: {}", several(n, "line"), first.line, first.reason),
+            format!("look: sed -n {}p {} | cut -c1-500", first.line, installation::quoted(&path)),
+        ),
+    })
+}
+
+fn lower_bounds(ledger: &Ledger) -> Result<Check, LedgerError> {
+    Ok(match ledger.doubtful_requests(Doubt::CutShort)? {
+        None => Check::good(LOWER_BOUNDS, "every answer was recorded to its end"),
+        Some(Counted { n, example }) => Check::attention(
+            LOWER_BOUNDS,
+            format!("{} cut short: the cost is at least what is shown", several(n, "answer")),
+            format!("look: cmat explain {}", Printable(&example)),
+        ),
+    })
+}
+
+/// Returns a size as people write it: `1.9 GB`.
+fn size(bytes: u64) -> String {
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{}.{} {name}", bytes / unit, bytes % unit / (unit / 10)),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// Returns how long ago something was: `2 min ago`.
+fn age(age: SignedDuration) -> String {
+    let seconds = age.as_secs().max(0);
+    let units = [("days", 86_400), ("h", 3_600), ("min", 60)];
+    match units.into_iter().find(|(_, unit)| seconds >= *unit) {
+        Some(("days", unit)) if seconds < 2 * unit => "1 day ago".to_owned(),
+        Some((name, unit)) => format!("{} {name} ago", seconds / unit),
+        None => format!("{seconds} s ago"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_sizes_as_people_do() {
+        let sizes = [0, 999, 1_000, 1_950_000, 1_900_000_000, 12_000_000_000].map(size);
+        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "1.9 MB", "1.9 GB", "12.0 GB"]);
+    }
+
+    #[test]
+    fn writes_ages_as_people_do() {
+        let ages =
+            [-5, 59, 60, 7_200, 86_400, 172_800].map(|seconds| age(SignedDuration::from_secs(seconds)));
+        assert_eq!(ages, ["0 s ago", "59 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago"]);
+    }
+}

@@ -3,6 +3,7 @@
 //! It shares no code with the program but the words of `usage` and the rule by which copies merge.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use cmat::id::MessageId;
 use cmat::id::ModelId;
@@ -84,20 +85,26 @@ fn add(records: &mut Vec<UsageRecord>, record: UsageRecord) {
     }
 }
 
+static ESCAPED_LETTER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\u00[67]").unwrap());
+
+/// A surrogate pair, a lone surrogate (which is captured), or any other escape.
+static ESCAPE: LazyLock<Regex> = LazyLock::new(|| {
+    let pair = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}";
+    let lone = r"(\\u[dD][89a-fA-F][0-9a-fA-F]{2})";
+    Regex::new(&format!(r"{pair}|{lone}|\\(?s:.)")).unwrap()
+});
+
 /// The rule by which a line that is no JSON is worth telling.
 fn may_hold_usage(line: &[u8]) -> bool {
     let line = String::from_utf8_lossy(line);
     let names_a_kind = line.contains(r#""assistant""#) || line.contains(r#""progress""#);
-    (line.contains(r#""usage""#) && names_a_kind) || Regex::new(r"\\u00[67]").unwrap().is_match(&line)
+    (line.contains(r#""usage""#) && names_a_kind) || ESCAPED_LETTER.is_match(&line)
 }
 
 /// Returns the text of a line, with U+FFFD for what is not UTF-8 and for lone surrogates.
 fn readable(line: &[u8]) -> String {
-    let escapes = Regex::new(
-        r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\(?s:.)",
-    );
     let text = String::from_utf8_lossy(line);
-    let mended = escapes.unwrap().replace_all(&text, |found: &Captures<'_>| {
+    let mended = ESCAPE.replace_all(&text, |found: &Captures<'_>| {
         if found.get(1).is_some() { r"\ufffd".to_owned() } else { found[0].to_owned() }
     });
     mended.into_owned()
@@ -119,9 +126,10 @@ fn records(line: &str) -> (Vec<(Value, String)>, bool) {
         if rest.is_empty() {
             return (found, n_tears == 0);
         }
-        let next = beginnings.iter().filter_map(|beginning| Some(rest.get(1..)?.find(beginning)? + 1)).min();
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let next = beginnings.iter().filter_map(|beginning| rest[first..].find(beginning)).min();
         match next {
-            Some(at) => rest = &rest[at..],
+            Some(at) => rest = &rest[first + at..],
             None => break,
         }
     }

@@ -71,7 +71,7 @@ fn steady(seen: &str) -> String {
     let seen = seen.replace(bin, "[bin]");
     let seen = regex::Regex::new(r"in \d+ ms").unwrap().replace(&seen, "in 11 ms").into_owned();
     let seen = regex::Regex::new(r"\d+ B,").unwrap().replace(&seen, "591 B,").into_owned();
-    regex::Regex::new(r"\d+ s ago").unwrap().replace(&seen, "2 s ago").into_owned()
+    regex::Regex::new(r"newest .* ago").unwrap().replace(&seen, "newest 2 s ago").into_owned()
 }
 
 #[test]
@@ -254,12 +254,15 @@ fn a_task_queue_that_cannot_be_used() {
 #[test]
 fn transcripts_that_wait_to_be_deleted() {
     let project = installed().session("s-1", &[request("m-1", SONNET, [1, 1, 0, 0])]);
-    assert_snapshot!(check(&project, "retention"), @"ok | Claude Code deletes transcripts after 30 days | -");
     let file = File::options().append(true).open(project.transcript_path("s-1")).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(3 * 86_400)).unwrap();
+    let now: SystemTime = "2026-11-21T12:00:00Z".parse::<jiff::Timestamp>().unwrap().into();
+    file.set_modified(now - Duration::from_secs(3_600)).unwrap();
+    assert_snapshot!(check(&project, "transcripts found"), @"ok | 1 file, 581 B, newest 1 h ago | -");
+    assert_snapshot!(check(&project, "retention"), @"ok | Claude Code deletes transcripts after 30 days | -");
+    file.set_modified(now - Duration::from_secs(3 * 86_400)).unwrap();
     project.write(".claude/settings.local.json", r#"{"cleanupPeriodDays": 5}"#);
     assert_snapshot!(check(&project, "retention"), @"! | Claude Code deletes transcripts after 5 days; 1 transcript not in the ledger | cmat reconcile --all");
-    assert_snapshot!(steady(&check(&project, "transcripts found")), @"ok | 1 file, 591 B, newest 3 days ago | -");
+    assert_snapshot!(check(&project, "transcripts found"), @"ok | 1 file, 581 B, newest 3 days ago | -");
     project.stdout(["reconcile", "--all"]);
     assert_snapshot!(check(&project, "retention"), @"ok | Claude Code deletes transcripts after 5 days; the ledger keeps 1 request since 2026-11-20 | -");
 }
@@ -342,7 +345,8 @@ fn hook_runs_that_are_left() {
 
 #[test]
 fn faults_that_a_hook_wrote_down() {
-    let project = used();
+    // The log keeps the time of the clock, whatever time the test says it is.
+    let project = used().env("CMAT_NOW", jiff::Timestamp::now().to_string());
     assert_eq!(project.hook("garbage"), "");
     assert_snapshot!(check(&project, "log"), @"! | 2 faults in 7 days, the last: neither stdin nor environment names a session: there is nothing to record | look: tail -n 2 [cmat]/cmat.log");
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
@@ -28,7 +27,7 @@ const LOWER_BOUNDS: &str = "lower bounds";
 const CLEANUP_DAYS: u64 = 30;
 
 /// A transcript younger than this may belong to a session that has not ended.
-const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+const SETTLED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A transcript on disk.
 struct Found {
@@ -97,8 +96,7 @@ fn retention(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
         Some(ledger) => ledger.read_files()?,
         None => Default::default(),
     };
-    let is_settled =
-        |transcript: &&Found| site.now.duration_since(transcript.modified).unsigned_abs() >= SETTLED;
+    let is_settled = |transcript: &&Found| site.now.duration_since(transcript.modified) >= SETTLED;
     let n_unread =
         found.iter().filter(is_settled).filter(|transcript| !read.contains(&transcript.path)).count();
     if n_unread > 0 {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::demo::KeptDemo;
@@ -90,4 +91,21 @@ fn each_key_of_a_json_document_is_described() {
         schemas.insert(schema);
     }
     assert!(schemas.len() >= 5, "{schemas:?}");
+}
+
+#[test]
+fn the_doctor_has_the_checks_that_the_readme_names() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let table = readme.split("| check of `cmat doctor` |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let demo = KeptDemo::new();
+    demo.shell("cmat init");
+    let doctor = demo.document(&["doctor"]);
+    let checks: BTreeSet<&str> =
+        doctor["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    let name = Regex::new("`([^`]+)`").unwrap();
+    let cells = table.lines().filter_map(|row| row.split('|').nth(2));
+    for found in cells.flat_map(|cell| name.captures_iter(cell)) {
+        let name = &found[1];
+        assert!(checks.contains(name), "README.md names `{name}`, doctor has {checks:?}");
+    }
 }

@@ -51,10 +51,10 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Extract and show the cost of tasks and enhancements.
-    #[command(subcommand)]
+    #[command(subcommand, before_help = "Example:  cmat costs show task_1702345678_12345")]
     Costs(CostsCommand),
     /// List, show and change model prices.
-    #[command(subcommand)]
+    #[command(subcommand, before_help = "Example:  cmat models list --prices")]
     Models(ModelsCommand),
     /// Compute what tokens cost, with the arithmetic shown.
     Calc(CalcArgs),
@@ -65,7 +65,7 @@ pub enum Command {
     /// Price recorded requests again with the prices of today's tables, each at its own day.
     Reprice(RepriceArgs),
     /// Make, choose and list tasks where no task queue does it.
-    #[command(subcommand)]
+    #[command(subcommand, before_help = "Example:  cmat task new \"Checkout page\" --enhancement checkout")]
     Task(TaskCommand),
     /// Install the hook in this project, or for all projects with --global.
     Init(InitArgs),
@@ -171,6 +171,7 @@ pub enum ModelsCommand {
         model: String,
     },
     /// Check the price tables: patterns, shadowed rows, prices far from the list price.
+    #[command(before_help = "Example:  cmat models check")]
     Check,
     /// Add a row to the project's models.json.
     #[command(
@@ -178,17 +179,20 @@ pub enum ModelsCommand {
     )]
     Add(Box<ModelsAddArgs>),
     /// Remove a row from the project's models.json.
+    #[command(before_help = "Example:  cmat models remove claude-new-6")]
     Remove {
         /// Id of the row.
         id: String,
     },
     /// Bring prices of the project's models.json to the built-in list prices.
+    #[command(before_help = "Example:  cmat models update --dry-run")]
     Update {
         /// Show the difference and write nothing.
         #[arg(long)]
         dry_run: bool,
     },
     /// Take Claude prices over from a LiteLLM or genai-prices file.
+    #[command(before_help = "Example:  cmat models import model_prices_and_context_window.json --dry-run")]
     Import {
         /// `model_prices_and_context_window.json` or `data.json`.
         #[arg(value_hint = ValueHint::FilePath)]
@@ -316,13 +320,16 @@ pub enum TaskCommand {
         enhancement: Option<String>,
     },
     /// Work on this task from now on, in sessions that name none.
+    #[command(before_help = "Example:  cmat task use T-1")]
     Use {
         /// Task id.
         id: String,
     },
     /// List the tasks of this project.
+    #[command(before_help = "Example:  cmat task list")]
     List,
     /// Show a task: title, enhancement, cost.
+    #[command(before_help = "Example:  cmat task show T-1")]
     Show {
         /// Task id.
         id: String,
@@ -347,6 +354,7 @@ pub struct InitArgs {
 /// `cmat uninstall`
 #[derive(Debug, Args)]
 #[command(before_help = "Example:  cmat uninstall --dry-run")]
+#[command(before_help = "Example:  cmat uninstall --dry-run")]
 pub struct UninstallArgs {
     /// From ~/.claude/settings.json.
     #[arg(long)]
@@ -358,8 +366,29 @@ pub struct UninstallArgs {
 
 /// `cmat demo`
 #[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat demo")]
 pub struct DemoArgs {
     /// Keep the project in this new folder.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub keep: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn assert_begins_with_an_example(command: &clap::Command) {
+        let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        let is_hidden = command.is_hide_set() || command.get_name() == "help";
+        assert!(is_hidden || help.starts_with("Example:  cmat "), "help of `{}`", command.get_name());
+        command.get_subcommands().for_each(assert_begins_with_an_example);
+    }
+
+    #[test]
+    fn every_help_begins_with_an_example() {
+        Cli::command().debug_assert();
+        assert_begins_with_an_example(&Cli::command());
+    }
 }

@@ -77,7 +77,11 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     )?;
     recording.commit()?;
     task_file::write(&project.worktree, &task)?;
-    writeln!(context.out, "Working on {task}, in sessions of this project that name no task")?;
+    if context.global.json {
+        context.print_json(&json!({ "schema": "cmat.task.use/1", "task": task }))?;
+    } else {
+        writeln!(context.out, "Working on {task}, in sessions of this project that name no task")?;
+    }
     Ok(Exit::Done)
 }
 

@@ -354,7 +354,6 @@ pub struct InitArgs {
 /// `cmat uninstall`
 #[derive(Debug, Args)]
 #[command(before_help = "Example:  cmat uninstall --dry-run")]
-#[command(before_help = "Example:  cmat uninstall --dry-run")]
 pub struct UninstallArgs {
     /// From ~/.claude/settings.json.
     #[arg(long)]

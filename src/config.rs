@@ -21,6 +21,9 @@ use crate::project::Project;
 /// How long Claude Code lets a SessionEnd hook run unless it is told otherwise (client reference, section 2).
 const CLIENT_LIMIT: Duration = Duration::from_millis(1500);
 
+/// Longest time that a hook is believed to be granted.
+const LONGEST_LIMIT: Duration = Duration::from_secs(60 * 60);
+
 /// Largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -162,7 +165,11 @@ fn read_config_file(path: &Path) -> anyhow::Result<ConfigFile> {
 
 fn hook_environment() -> HookEnvironment {
     let text = |name: &str| variable(name)?.into_string().ok().filter(|text| !text.trim().is_empty());
-    let milliseconds = |name: &str| text(name)?.trim().parse().ok().map(Duration::from_millis);
+    let milliseconds = |name: &str| {
+        let limit = Duration::from_millis(text(name)?.trim().parse().ok()?);
+        // What is added to an instant must not overflow.
+        Some(limit.min(LONGEST_LIMIT))
+    };
     let client_limit = milliseconds("CLAUDE_CODE_SESSIONEND_HOOKS_TIMEOUT_MS").unwrap_or(CLIENT_LIMIT);
     HookEnvironment {
         task: text("CMAT_CURRENT_TASK_ID"),

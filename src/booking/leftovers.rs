@@ -32,8 +32,10 @@ pub enum Ripe {
 pub struct Finished {
     /// Intents that were booked now.
     pub n_booked: u64,
-    /// Intents that are left for the next run.
+    /// Intents whose transcripts are not read to their end yet; the next run reads on.
     pub n_left: u64,
+    /// Intents that are booked, now or before; their files can go.
+    booked: Vec<IntentName>,
     /// Intents that cannot be read; they stay where they are.
     pub unreadable: Vec<OutboxError>,
     /// Transcripts that could not be read.
@@ -96,49 +98,80 @@ impl Books {
         Ok(())
     }
 
+    /// Books what a hook was told, and before it what earlier runs of the same session left in `outbox`: a task pays
+    /// for what follows the run before.
+    ///
+    /// # Errors
+    /// As [`Books::book_intent`], for the hook's own intent; what is wrong with the others is told by
+    /// [`Books::finish_leftovers`].
+    pub fn book_run(
+        &mut self,
+        outbox: &Outbox,
+        name: &IntentName,
+        intent: &Intent,
+    ) -> Result<(), BookingError> {
+        let left = self.left_in(outbox, &mut Finished::default())?;
+        let is_earlier = |other: &Intent| other.session == intent.session && other.at < intent.at;
+        for (name, earlier) in left.iter().filter(|(_, other)| is_earlier(other)) {
+            if let Err(BookingError::Ledger(fault)) = self.book_intent(name, earlier) {
+                return Err(fault.into());
+            }
+        }
+        self.book_intent(name, intent)
+    }
+
     /// Books the intents in `outbox`, brings the queues up to date, and removes intents that are safely booked.
     pub fn finish_leftovers(&mut self, outbox: &Outbox, ripe: Ripe) -> Result<Finished, BookingError> {
         let mut finished = Finished::default();
-        let names = match outbox.list() {
-            Ok(names) => names,
-            Err(fault) => {
-                finished.unreadable.push(fault);
-                Vec::new()
-            }
-        };
-        let mut booked = Vec::new();
-        for name in names {
-            if self.ledger.is_booked(&name.to_string())? {
-                booked.push(name);
+        for (name, intent) in self.left_in(outbox, &mut finished)? {
+            if !self.is_ripe(&intent, ripe) {
                 continue;
             }
             if Instant::now() >= self.deadline {
                 finished.n_left += 1;
                 continue;
             }
-            match outbox.read(&name) {
-                // Another run was quicker.
-                Ok(None) => {}
-                Ok(Some(intent)) if !self.is_ripe(&intent, ripe) => finished.n_left += 1,
-                Ok(Some(intent)) => {
-                    match self.book_intent(&name, &intent) {
-                        Err(BookingError::Ledger(fault)) => return Err(fault.into()),
-                        Err(fault) => finished.faults.push(fault),
-                        Ok(()) => {}
-                    }
-                    if self.ledger.is_booked(&name.to_string())? {
-                        finished.n_booked += 1;
-                        booked.push(name);
-                    } else {
-                        finished.n_left += 1;
-                    }
-                }
-                Err(fault) => finished.unreadable.push(fault),
+            match self.book_intent(&name, &intent) {
+                Err(BookingError::Ledger(fault)) => return Err(fault.into()),
+                Err(fault) => finished.faults.push(fault),
+                Ok(()) if !self.ledger.is_booked(&name.to_string())? => finished.n_left += 1,
+                Ok(()) => {}
+            }
+            if self.ledger.is_booked(&name.to_string())? {
+                finished.n_booked += 1;
+                finished.booked.push(name);
             }
         }
         finished.projected = self.project_pending()?;
-        self.remove_booked(outbox, &booked)?;
+        self.remove_booked(outbox, &finished.booked)?;
         Ok(finished)
+    }
+
+    /// Returns the intents that are not booked, the earliest first; notes in `finished` those that are.
+    fn left_in(
+        &self,
+        outbox: &Outbox,
+        finished: &mut Finished,
+    ) -> Result<Vec<(IntentName, Intent)>, BookingError> {
+        let names = outbox.list().unwrap_or_else(|fault| {
+            finished.unreadable.push(fault);
+            Vec::new()
+        });
+        let mut left = Vec::new();
+        for name in names {
+            if self.ledger.is_booked(&name.to_string())? {
+                finished.booked.push(name);
+                continue;
+            }
+            match outbox.read(&name) {
+                // Another run was quicker.
+                Ok(None) => {}
+                Ok(Some(intent)) => left.push((name, intent)),
+                Err(fault) => finished.unreadable.push(fault),
+            }
+        }
+        left.sort_by_key(|(_, intent)| intent.at);
+        Ok(left)
     }
 
     fn is_ripe(&self, intent: &Intent, ripe: Ripe) -> bool {

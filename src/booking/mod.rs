@@ -27,13 +27,11 @@ use crate::ledger::Durability;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::recording::NewBinding;
-use crate::ledger::recording::Recording;
 use crate::ledger::recording::Sureness;
 use crate::ledger::recording::TaskRow;
 use crate::project::Project;
 use crate::summary::SessionShare;
 use crate::summary::TaskSummary;
-use crate::task_queue::QueuedTask;
 use crate::task_queue::TaskQueue;
 
 /// Why something could not be booked.
@@ -222,7 +220,6 @@ impl Books {
         source: BindingSource,
         said: Timestamp,
     ) -> Result<Option<TaskRow>, BookingError> {
-        let queue = assignment.task.as_ref().and_then(|task| in_queue(project, task, self.deadline));
         let durability = match source {
             BindingSource::Command => Durability::Irreplaceable,
             _ => Durability::Repeatable,
@@ -233,9 +230,12 @@ impl Books {
             prices.charges(project, facts)
         })?;
         let task = match &assignment.task {
-            Some(task) => Some(known_task(&mut recording, project, task, queue.as_ref())?),
+            Some(task) => Some(recording.task(&project.root, task)?),
             None => None,
         };
+        if let (Some(task), Some(queue)) = (task, find_queue(project)) {
+            recording.show_in_queue(task, queue.path())?;
+        }
         if task.is_some() || assignment.enhancement.is_some() {
             recording.bind_session(
                 session,
@@ -257,35 +257,6 @@ impl Books {
 fn find_files(transcript: &Path, session: Option<&SessionId>) -> Result<SessionFiles, BookingError> {
     session_files::find(transcript, session)
         .map_err(|source| BookingError::Transcript { path: transcript.to_owned(), source })
-}
-
-/// Stores a task with what its queue says of it, and has that queue show its cost.
-fn known_task(
-    recording: &mut Recording<'_>,
-    project: &Project,
-    task: &TaskId,
-    queue: Option<&(TaskQueue, Option<QueuedTask>)>,
-) -> Result<TaskRow, LedgerError> {
-    let row = recording.task(&project.root, task)?;
-    if let Some((queue, found)) = queue {
-        if let Some(QueuedTask { title, enhancement, assigned_agent, .. }) = found {
-            recording.describe_task(
-                row,
-                title.as_deref(),
-                enhancement.as_deref(),
-                assigned_agent.as_deref(),
-            )?;
-        }
-        recording.show_in_queue(row, queue.path())?;
-    }
-    Ok(row)
-}
-
-/// Returns the queue of the project, and the task in it if the queue can be read and has it.
-fn in_queue(project: &Project, task: &TaskId, deadline: Instant) -> Option<(TaskQueue, Option<QueuedTask>)> {
-    let queue = find_queue(project)?;
-    let found = queue.read(deadline).ok().and_then(|document| document.task(task));
-    Some((queue, found))
 }
 
 /// Returns the task queue of a project: the worktree's own, else the main worktree's.

@@ -27,10 +27,17 @@ use crate::summary::TaskSummary;
 use crate::task_queue::CostKeys;
 use crate::task_queue::QueueDocument;
 use crate::task_queue::QueueError;
+use crate::task_queue::QueuedTask;
 use crate::task_queue::TaskQueue;
 
 /// How long a queue that is being written, or locked, is waited for at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// The most tokens of a kind that are believed of another writer's figures; the ledger can add up many of them.
+const MOST_TOKENS: u64 = 1 << 50;
+
+/// The most money that is believed of them: half a million USD.
+const MOST_USD: Usd = Usd::from_pico(1 << 59);
 
 /// What a projection came to.
 #[derive(Debug, Default)]
@@ -44,6 +51,8 @@ pub struct Projected {
 /// What one task's keys hold and shall hold.
 struct Plan {
     projection: Projection,
+    /// The task as the queue has it.
+    queued: Option<QueuedTask>,
     found: CostKeys,
     wanted: CostKeys,
 }
@@ -107,8 +116,11 @@ impl Books {
             for plan in plans {
                 if changed.contains(plan.projection.name.as_str()) {
                     waiting.push(plan.projection);
-                } else {
+                } else if plan.queued.is_some() {
                     recording.shows(&plan.projection, &figures(&plan.wanted))?;
+                } else {
+                    // Its cost stays in the ledger until the queue has it.
+                    recording.settled(&plan.projection)?;
                 }
             }
             recording.commit()?;
@@ -125,41 +137,65 @@ impl Books {
         document: &QueueDocument,
         projections: Vec<Projection>,
     ) -> Result<Vec<Plan>, BookingError> {
-        let mut shown = Vec::new();
+        let mut plans = Vec::new();
         for mut projection in projections {
-            let task = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
-            // A task that the queue does not have (any more) is not waited for; its cost stays in the ledger.
-            let found = task.map(|task| task.costs).unwrap_or_default();
-            projection.baseline = self.take_note(&projection, &found)?;
-            shown.push((projection, found));
-        }
-        let mut recording_plans = Vec::new();
-        for (projection, found) in shown {
-            let summary = self.ledger.task_summary(projection.task)?;
-            let wanted = cost_keys(&summary, &found);
-            recording_plans.push(Plan { projection, found, wanted });
+            let queued = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
+            let found = queued.as_ref().map(|task| task.costs.clone()).unwrap_or_default();
+            let mut wanted = self.wanted(&projection, &found)?;
+            if found != wanted && self.is_foreign(&projection, &found)? {
+                projection.baseline = Some(self.keep(&projection, &found)?);
+                wanted = self.wanted(&projection, &found)?;
+            }
+            plans.push(Plan { projection, queued, found, wanted });
         }
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
-        for plan in &recording_plans {
-            recording.will_show(&plan.projection, &figures(&plan.wanted))?;
+        for plan in &plans {
+            if let Some(QueuedTask { title, enhancement, assigned_agent, .. }) = &plan.queued {
+                let (title, enhancement) = (title.as_deref(), enhancement.as_deref());
+                recording.describe_task(
+                    plan.projection.task,
+                    title,
+                    enhancement,
+                    assigned_agent.as_deref(),
+                )?;
+            }
+            if plan.found != plan.wanted {
+                recording.will_show(&plan.projection, &figures(&plan.wanted))?;
+            }
         }
         recording.commit()?;
-        Ok(recording_plans)
+        Ok(plans)
     }
 
-    /// Keeps figures that are not ours; returns the baseline of the task's keys.
-    fn take_note(
-        &mut self,
-        projection: &Projection,
-        found: &CostKeys,
-    ) -> Result<Option<String>, BookingError> {
-        let text = figures(found);
-        let is_known = *found == CostKeys::default()
-            || projection.baseline.as_ref() == Some(&text)
-            || self.ledger.is_shown(projection.task, &projection.queue, &text)?;
-        if is_known {
-            return Ok(projection.baseline.clone());
+    /// Returns what a task's keys shall hold, which hold `found`.
+    fn wanted(&self, projection: &Projection, found: &CostKeys) -> Result<CostKeys, BookingError> {
+        let summary = self.ledger.task_summary(projection.task)?;
+        if summary.totals.requests == 0 && summary.elsewhere.entries == 0 {
+            // What was booked for it has gone to another task, or it never was ours.
+            let is_ours = self.ledger.is_shown(projection.task, &projection.queue, &figures(found))?;
+            return Ok(if is_ours { CostKeys::default() } else { found.clone() });
         }
+        let wanted = cost_keys(&summary, found);
+        let is_ours =
+            |session: &String| summary.sessions.iter().any(|share| share.session.as_str() == session);
+        let is_from_elsewhere = found.session_id.as_ref().is_some_and(|session| !is_ours(session));
+        // Two machines that know the same sum would change each other's last session for ever.
+        Ok(if is_from_elsewhere && sums(found) == sums(&wanted) { found.clone() } else { wanted })
+    }
+
+    /// Returns whether figures are neither empty nor ours nor kept already.
+    fn is_foreign(&self, projection: &Projection, found: &CostKeys) -> Result<bool, BookingError> {
+        let text = figures(found);
+        Ok(*found != CostKeys::default()
+            && projection.baseline.as_ref() != Some(&text)
+            && !self.ledger.is_shown(projection.task, &projection.queue, &text)?
+            && !self.ledger.is_kept(projection.task, &projection.queue, &text)?)
+    }
+
+    /// Keeps what another writer left, and adds its increase to the task if it is from elsewhere; returns the new
+    /// baseline of the task's keys.
+    fn keep(&mut self, projection: &Projection, found: &CostKeys) -> Result<String, BookingError> {
+        let text = figures(found);
         let baseline = projection.baseline.as_deref().map(keys_of).unwrap_or_default();
         let increase = match found.session_id.as_deref().map(SessionId::new) {
             Some(Ok(session)) if !self.is_known_session(&session)? => increase(&baseline, found),
@@ -178,7 +214,7 @@ impl Books {
             },
         )?;
         recording.commit()?;
-        Ok(Some(text))
+        Ok(text)
     }
 
     fn is_known_session(&self, session: &SessionId) -> Result<bool, BookingError> {
@@ -205,7 +241,7 @@ fn replace(
 ) -> Result<(u64, BTreeSet<String>), QueueError> {
     let differing: BTreeMap<&str, &Plan> = plans
         .iter()
-        .filter(|plan| plan.found != plan.wanted && plan.wanted != CostKeys::default())
+        .filter(|plan| plan.queued.is_some() && plan.found != plan.wanted)
         .map(|plan| (plan.projection.name.as_str(), plan))
         .collect();
     if differing.is_empty() {
@@ -226,10 +262,7 @@ fn replace(
 }
 
 /// Returns the seven values that show what a task comes to; `found` fills in what only another writer knows.
-pub fn cost_keys(summary: &TaskSummary, found: &CostKeys) -> CostKeys {
-    if summary.totals.requests == 0 && summary.elsewhere.entries == 0 {
-        return CostKeys::default();
-    }
+fn cost_keys(summary: &TaskSummary, found: &CostKeys) -> CostKeys {
     CostKeys {
         input_tokens: Some(summary.input().to_string()),
         output_tokens: Some(summary.output().to_string()),
@@ -239,6 +272,12 @@ pub fn cost_keys(summary: &TaskSummary, found: &CostKeys) -> CostKeys {
         model: summary.models.first().map(|(model, _)| model.as_str().to_owned()).or(found.model.clone()),
         session_id: summary.last_session().map(|id| id.as_str().to_owned()).or(found.session_id.clone()),
     }
+}
+
+/// The five values of the seven that add up.
+fn sums(keys: &CostKeys) -> [Option<&str>; 5] {
+    let [sums @ .., _model, _session] = keys.pairs().map(|(_, value)| value);
+    sums
 }
 
 /// The seven values as the ledger stores them.
@@ -253,13 +292,18 @@ fn keys_of(figures: &str) -> CostKeys {
     CostKeys { input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, usd, model, session_id }
 }
 
-/// Returns what `found` has more than `baseline`, or `None` if any field fell or is no number.
+/// Returns what `found` has more than `baseline`, or `None` if any field fell, is no number or is absurd.
 fn increase(baseline: &CostKeys, found: &CostKeys) -> Option<Elsewhere> {
-    let count =
-        |value: &Option<String>| value.as_deref().map_or(Some(0), |text| text.trim().parse::<u64>().ok());
+    let count = |value: &Option<String>| {
+        let count = value.as_deref().map_or(Some(0), |text| text.trim().parse::<u64>().ok());
+        count.filter(|count| *count <= MOST_TOKENS)
+    };
     let more =
         |found: &Option<String>, baseline: &Option<String>| count(found)?.checked_sub(count(baseline)?);
-    let amount = |value: &Option<String>| value.as_deref().map_or(Some(Usd::ZERO), |text| text.parse().ok());
+    let amount = |value: &Option<String>| {
+        let amount = value.as_deref().map_or(Some(Usd::ZERO), |text| text.parse().ok());
+        amount.filter(|amount| *amount <= MOST_USD)
+    };
     let cost = amount(&found.usd)? - amount(&baseline.usd)?;
     (cost >= Usd::ZERO).then_some(Elsewhere {
         entries: 1,
@@ -296,5 +340,7 @@ mod tests {
         check(keys("13", "0.5"), keys("12", "0.75"), None);
         check(keys("10", "0.8"), keys("12", "0.75"), None);
         check(keys("10", "0.5"), keys("much", "0.75"), None);
+        check(keys("10", "0.5"), keys("18446744073709551615", "0.75"), None);
+        check(keys("10", "0.5"), keys("12", "99999999999999999"), None);
     }
 }

@@ -1,6 +1,8 @@
 //! Booking is the same whatever comes first: the order of files, of what is appended to them, of bindings.
 
 mod corpus;
+mod left;
+mod queue;
 mod rooms;
 
 use std::path::PathBuf;

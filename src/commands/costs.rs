@@ -1,6 +1,7 @@
 //! `cmat costs extract | show | enhancement`.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use anyhow::bail;
@@ -16,6 +17,7 @@ use crate::cli::ShowArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
+use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::id::SessionId;
@@ -62,6 +64,7 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
             NotFound(format!("Task not found: {task} (--force records its cost all the same)")).into()
         );
     }
+    books.deadline = Instant::now() + TO_ITS_END;
     let n_before = books.ledger.n_all_requests()?;
     let extracted = books.extract_and_store(&task, &transcript, only.as_ref(), &context.config.project)?;
     tell_skipped(&books, &transcript)?;

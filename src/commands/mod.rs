@@ -42,6 +42,12 @@ use crate::printable::printable_lines;
 /// How long a command waits for the ledger, and works on what hooks left, before it answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long work that a person asked for may take: to its end, if nobody ends it.
+const TO_ITS_END: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long another writer of the ledger is waited for at most; none takes a second.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What came of a command; the exit code says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -165,7 +171,7 @@ impl Context<'_> {
 }
 
 fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
-    let wait = deadline.saturating_duration_since(Instant::now());
+    let wait = deadline.saturating_duration_since(Instant::now()).min(LEDGER_PATIENCE);
     Ok(Books {
         ledger: Ledger::open(&config.data_dir, wait).context("nothing was recorded")?,
         prices: PriceTables::new(&config.user_dir, config.unknown_model),
@@ -185,7 +191,10 @@ fn faults_of(finished: &Finished, books: &mut Books) -> Vec<String> {
     let prices = prices.iter().map(|fault| format!("{}; the built-in prices were used", chain(fault)));
     let rows = books.prices.warnings();
     let rows = rows.iter().map(|warning| chain(warning));
-    unreadable.chain(unread).chain(deferred).chain(prices).chain(rows).collect()
+    let unfinished = (finished.n_left > 0).then(|| {
+        format!("{} ended sessions are not read to their end; `cmat reconcile` reads on", finished.n_left)
+    });
+    unreadable.chain(unread).chain(unfinished).chain(deferred).chain(prices).chain(rows).collect()
 }
 
 /// Returns an error and what caused it as one message.

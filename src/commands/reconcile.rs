@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 use std::time::Instant;
 
 use serde_json::json;
@@ -13,17 +12,15 @@ use crate::booking::session_files;
 use crate::cli::ReconcileArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::faults_of;
 use crate::commands::open_books;
 use crate::project;
 
-/// Nobody waits for a reconciliation but the person who asked for it.
-const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
-
 pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let mut books = open_books(&context.config, Instant::now() + PATIENCE)?;
+    let mut books = open_books(&context.config, Instant::now() + TO_ITS_END)?;
     let before = books.ledger.n_all_requests()?;
     let finished = books.finish_leftovers(&context.outbox(), Ripe::All)?;
     for fault in faults_of(&finished, &mut books) {

@@ -91,6 +91,17 @@ impl Ledger {
         Ok(known)
     }
 
+    /// Returns whether such figures of another writer were kept before.
+    pub fn is_kept(&self, task: TaskRow, queue: &Path, figures: &str) -> Result<bool, LedgerError> {
+        let kept = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM foreign_figures WHERE task = ?1 AND queue = ?2 AND found = ?3)",
+            )?
+            .query_row(params![task.0, path_bytes(queue), figures], |row| row.get(0))?;
+        Ok(kept)
+    }
+
     /// Returns whether the ledger has read or been told of a session.
     pub fn knows_session(&self, session: &SessionId) -> Result<bool, LedgerError> {
         let known = self
@@ -181,19 +192,28 @@ impl Recording<'_> {
             ],
         )?;
         self.set_baseline(projection, figures.found)?;
-        self.mark_shown(projection, figures.found)?;
         self.touched.insert(projection.task.0);
         Ok(())
     }
 
     /// Notes the figures that are about to be put into a queue, so that they are never taken for foreign.
     pub fn will_show(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
-        self.mark_shown(projection, figures)
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO shown_figures (task, queue, figures) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
+        Ok(())
     }
 
     /// Notes that a queue shows `figures`, which hold all changes that `projection` knew of.
     pub fn shows(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
         self.set_baseline(projection, figures)?;
+        self.settled(projection)
+    }
+
+    /// Notes that a queue needs no change for those that `projection` knew of: it has no such task.
+    pub fn settled(&mut self, projection: &Projection) -> Result<(), LedgerError> {
         self.transaction
             .prepare_cached(
                 "UPDATE projection SET shown_changes = max(shown_changes, ?3) WHERE task = ?1 AND queue = ?2",
@@ -209,15 +229,6 @@ impl Recording<'_> {
     fn set_baseline(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
         self.transaction
             .prepare_cached("UPDATE projection SET baseline = ?3 WHERE task = ?1 AND queue = ?2")?
-            .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
-        Ok(())
-    }
-
-    fn mark_shown(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO shown_figures (task, queue, figures) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            )?
             .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
         Ok(())
     }

@@ -162,17 +162,21 @@ impl Ledger {
         dimension: Dimension,
         groups: &mut [Group],
     ) -> Result<(), LedgerError> {
-        let key = if dimension == Dimension::Model { "''" } else { dimension.expression() };
+        if dimension == Dimension::Model {
+            // Nobody knows which model would have answered.
+            return Ok(());
+        }
         let (condition, parameters) = scope.condition();
         let parameters: Vec<&dyn ToSql> = parameters.iter().map(AsRef::as_ref).collect();
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT DISTINCT {key} FROM request
-             WHERE {condition} AND EXISTS (SELECT 1 FROM file WHERE file.session = request.owner AND unanswered)"
+             WHERE {condition} AND request.owner IN (SELECT session FROM file WHERE unanswered)",
+            key = dimension.expression()
         ))?;
         let mut rows = statement.query(parameters.as_slice())?;
         while let Some(row) = rows.next()? {
             let key = key_text(row)?;
-            for group in groups.iter_mut().filter(|group| dimension == Dimension::Whole || group.key == key) {
+            for group in groups.iter_mut().filter(|group| group.key == key) {
                 group.totals.lower_bound = true;
             }
         }

@@ -18,7 +18,6 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 use std::io;
 use std::io::BufRead;
-use std::io::Read;
 
 use jiff::Timestamp;
 use memchr::memchr_iter;
@@ -279,16 +278,20 @@ impl Found {
 /// # Errors
 /// Those of the input.
 pub fn named_session<R: BufRead>(input: R) -> io::Result<Option<SessionId>> {
-    let mut start = Vec::new();
-    input.take(OWN_BYTES).read_to_end(&mut start)?;
-    let mut session = None;
-    for line in start.split(|&byte| byte == b'\n').take(NAMING_LINES) {
-        each_record(&readable(line), |own: Box<Own<'_>>, _| {
+    let mut start = input.take(OWN_BYTES);
+    let mut line = Vec::new();
+    for _ in 0..NAMING_LINES {
+        line.clear();
+        if start.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let mut session = None;
+        each_record(&readable(&line), |own: Box<Own<'_>>, _| {
             session = session.take().or(own.session.text().and_then(|text| SessionId::new(text).ok()));
         });
         if session.is_some() {
-            break;
+            return Ok(session);
         }
     }
-    Ok(session)
+    Ok(None)
 }

@@ -50,13 +50,24 @@ const KNOWN: [&str; 5] = [
 /// A folder with a data folder and a project, removed at the end.
 pub(super) struct Rooms {
     folder: tempfile::TempDir,
+    project: Project,
     pub(super) books: RefCell<Books>,
 }
 
 impl Rooms {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("project/.claude")).unwrap();
+        let root = folder.path().canonicalize().unwrap().join("project");
+        fs::create_dir_all(root.join(".claude")).unwrap();
+        Self::in_project(folder, Project { worktree: root.clone(), root })
+    }
+
+    /// Another machine, or another user, that shares the project of `other`.
+    pub(super) fn beside(other: &Self) -> Self {
+        Self::in_project(tempfile::tempdir().unwrap(), other.project.clone())
+    }
+
+    fn in_project(folder: tempfile::TempDir, project: Project) -> Self {
         let data = folder.path().join("data");
         let books = Books {
             ledger: Ledger::open(&data, PATIENCE).unwrap(),
@@ -66,15 +77,14 @@ impl Rooms {
             now: Timestamp::UNIX_EPOCH,
             deadline: Instant::now() + PATIENCE,
         };
-        Self { folder, books: RefCell::new(books) }
+        Self { folder, project, books: RefCell::new(books) }
     }
 
-    pub(super) fn project(&self) -> Project {
-        let root = self.folder.path().canonicalize().unwrap().join("project");
-        Project { worktree: root.clone(), root }
+    pub(super) fn project(&self) -> &Project {
+        &self.project
     }
 
-    fn path(&self, file: &Path) -> PathBuf {
+    pub(super) fn path(&self, file: &Path) -> PathBuf {
         self.folder.path().canonicalize().unwrap().join("transcripts").join(file)
     }
 
@@ -107,10 +117,22 @@ impl Rooms {
     }
 
     pub(super) fn assign(&self, session: &SessionId) {
-        let task = Assignment { task: Some(task_of(session)), ..Assignment::default() };
+        self.assign_to(session, task_of(session).as_str());
+    }
+
+    pub(super) fn assign_to(&self, session: &SessionId, task: &str) {
+        let assignment = Assignment { task: Some(task.parse().unwrap()), ..Assignment::default() };
         let mut books = self.books.borrow_mut();
         let now = books.now;
-        books.assign(session, &self.project(), &task, BindingSource::Command, now).unwrap();
+        books.assign(session, &self.project, &assignment, BindingSource::Command, now).unwrap();
+    }
+
+    pub(super) fn project_pending(&self) {
+        assert!(self.books.borrow_mut().project_pending().unwrap().deferred.is_empty());
+    }
+
+    pub(super) fn project_all(&self) {
+        assert!(self.books.borrow_mut().project_all().unwrap().deferred.is_empty());
     }
 
     /// Returns what the ledger knows, in an order that does not depend on how it came to know it.

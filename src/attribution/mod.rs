@@ -3,6 +3,7 @@
 //! Pure rules over facts that the ledger keeps. Both answers are derived: they depend on the facts alone, never
 //! on the order in which files were read or hooks ran, so they can be computed again for everything.
 
+use jiff::Span;
 use jiff::Timestamp;
 
 use crate::id::SessionId;
@@ -55,6 +56,26 @@ pub struct Binding<Task = TaskId> {
     pub said: Timestamp,
     /// What said it.
     pub source: BindingSource,
+}
+
+/// Lets each binding of a session begin where the one said before it was said, or later if it begins later.
+///
+/// A hook says at the end of a run what held for the whole of it; a person says it of all that was.
+pub fn follow<Task>(bindings: &mut [Binding<Task>]) {
+    bindings.sort_by_key(|binding| binding.said);
+    let mut before: Option<Timestamp> = None;
+    for binding in bindings {
+        binding.from = match (before, binding.source) {
+            (None, _) | (_, BindingSource::Command) => None,
+            (Some(before), _) => binding.from.max(Some(just_after(before))),
+        };
+        before = Some(binding.said);
+    }
+}
+
+/// The ledger keeps milliseconds.
+fn just_after(moment: Timestamp) -> Timestamp {
+    moment.saturating_add(Span::new().milliseconds(1)).unwrap_or(Timestamp::MAX)
 }
 
 /// Returns the binding of a session that a request at `at` takes.
@@ -138,6 +159,28 @@ mod tests {
         check(&bindings, 15, "corrected");
         check(&bindings, 55, "corrected");
         check(&bindings, 61, "b");
+    }
+
+    #[test]
+    fn each_run_is_of_the_task_that_its_end_named_in_whatever_order_the_ends_are_told() {
+        let ends = [binding("a", None, 10), binding("b", None, 20), binding("a", None, 30)];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut bindings = order.map(|n| ends[n].clone());
+            follow(&mut bindings);
+            for (moment, expected) in [(5, "a"), (10, "a"), (11, "b"), (20, "b"), (21, "a"), (31, "a")] {
+                check(&bindings, moment, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_correction_holds_until_it_was_said_and_the_end_of_the_run_speaks_for_the_rest() {
+        let correction = Binding { source: BindingSource::Command, ..binding("corrected", None, 20) };
+        let mut bindings = [binding("a", None, 10), correction, binding("b", None, 30)];
+        follow(&mut bindings);
+        for (moment, expected) in [(5, "corrected"), (20, "corrected"), (21, "b"), (31, "b")] {
+            check(&bindings, moment, expected);
+        }
     }
 
     #[test]

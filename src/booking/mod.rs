@@ -26,7 +26,7 @@ use crate::id::TaskId;
 use crate::ledger::Durability;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
-use crate::ledger::recording::NewBinding;
+use crate::ledger::binding::NewBinding;
 use crate::ledger::recording::Sureness;
 use crate::ledger::recording::TaskRow;
 use crate::project::Project;

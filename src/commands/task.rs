@@ -14,7 +14,7 @@ use crate::commands::complain;
 use crate::commands::costs;
 use crate::id::TaskId;
 use crate::ledger::Durability;
-use crate::ledger::recording::NewBinding;
+use crate::ledger::binding::NewBinding;
 use crate::printable::Printable;
 use crate::report;
 use crate::report::Certainty;

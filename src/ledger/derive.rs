@@ -117,7 +117,8 @@ impl Recording<'_> {
                      WHERE session.id = ?1",
                 )?
                 .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let bindings = self.bindings("session = ?1", session)?;
+            let mut bindings = self.bindings("session = ?1", session)?;
+            attribution::follow(&mut bindings);
             let owner = Owner { project, project_path: path.map(path_from), bindings };
             self.known.owners.insert(session, owner);
         }

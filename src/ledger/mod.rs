@@ -8,6 +8,7 @@
 //! It holds no prompt, answer, tool input or output: ids, names, branches, project paths, times and counts.
 //! It never reads transcripts, queues, clock or environment.
 
+pub mod binding;
 pub mod charges;
 pub mod cursor;
 pub mod explain;

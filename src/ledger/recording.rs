@@ -6,12 +6,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
 use rusqlite::Transaction;
 use rusqlite::params;
 use serde::Serialize;
 
-use crate::attribution::BindingSource;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::LedgerError;
@@ -35,23 +33,6 @@ pub type PriceRequest<'table> = dyn FnMut(Option<&Path>, &RequestFacts) -> Vec<C
 /// A task's number in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskRow(pub(super) i64);
-
-/// What says that a session works on a task.
-#[derive(Debug, Clone, Copy)]
-pub struct NewBinding<'a> {
-    /// The task, and the project it belongs to.
-    pub task: Option<TaskRow>,
-    /// `CMAT_ENHANCEMENT`.
-    pub enhancement: Option<&'a str>,
-    /// `CMAT_AGENT`.
-    pub agent: Option<&'a str>,
-    /// `CMAT_TAGS` as a JSON object.
-    pub tags: Option<&'a str>,
-    /// When it was said.
-    pub said: Timestamp,
-    /// What said it.
-    pub source: BindingSource,
-}
 
 /// An open transaction of the ledger; dropped without [`Recording::commit`], nothing of it happened.
 #[derive(Debug)]
@@ -302,88 +283,6 @@ impl<'ledger> Recording<'ledger> {
         TaskId::new(name).map_err(|_| LedgerError::Corrupt { what: "an endless task number".to_owned() })
     }
 
-    /// Binds `session` to a task: from its beginning if nothing bound it before or a person says so, else from where
-    /// it ended last or something else was said of it. A hook says at the end what held for the whole run.
-    ///
-    /// Saying again what holds already changes nothing, so a hook that runs twice binds once.
-    pub fn bind_session(&mut self, session: &SessionId, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
-        let session = self.session(session)?;
-        let latest = self.latest_binding("session = ?1", session)?;
-        if latest.as_ref().is_some_and(|latest| latest.says(binding)) {
-            return Ok(());
-        }
-        let begins: Option<i64> = match (latest, binding.source) {
-            (None, _) | (_, BindingSource::Command) => None,
-            (Some(latest), _) => self.transaction.query_row(
-                "SELECT max(coalesce(ended, ?2), ?2) + 1 FROM session WHERE id = ?1",
-                [session, latest.said],
-                |row| row.get(0),
-            )?,
-        };
-        self.insert_binding(Some(session), None, begins, binding)?;
-        self.known = derive::Known::default();
-        // A binding names a task and leaves the project as it is.
-        self.place_all_of(session)?;
-        Ok(())
-    }
-
-    /// Binds what happens in `project` from now on, in sessions that nothing else binds (`cmat task use`).
-    pub fn bind_project(&mut self, project: &Path, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
-        let project = self.project(project)?;
-        let latest = self.latest_binding("session IS NULL AND project = ?1", project)?;
-        if latest.is_some_and(|latest| latest.says(binding)) {
-            return Ok(());
-        }
-        self.insert_binding(None, Some(project), Some(millis(binding.said)), binding)?;
-        self.known = derive::Known::default();
-        Ok(())
-    }
-
-    fn insert_binding(
-        &mut self,
-        session: Option<i64>,
-        project: Option<i64>,
-        begins: Option<i64>,
-        binding: &NewBinding<'_>,
-    ) -> Result<(), LedgerError> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO binding (session, project, task, enhancement, agent, tags, begins, said, source)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                session,
-                project,
-                binding.task.map(|task| task.0),
-                binding.enhancement,
-                binding.agent,
-                binding.tags,
-                begins,
-                millis(binding.said),
-                binding.source.as_str(),
-            ])?;
-        Ok(())
-    }
-
-    fn latest_binding(&self, condition: &str, of: i64) -> Result<Option<LatestBinding>, LedgerError> {
-        let latest = self
-            .transaction
-            .prepare_cached(&format!(
-                "SELECT task, enhancement, source, said FROM binding WHERE {condition}
-                 ORDER BY said DESC, id DESC"
-            ))?
-            .query_row([of], |row| {
-                Ok(LatestBinding {
-                    task: row.get(0)?,
-                    enhancement: row.get(1)?,
-                    source: row.get(2)?,
-                    said: row.get(3)?,
-                })
-            })
-            .optional()?;
-        Ok(latest)
-    }
-
     /// Has the queue at `queue` show what the task costs, from the next projection on.
     pub fn show_in_queue(&mut self, task: TaskRow, queue: &Path) -> Result<(), LedgerError> {
         let n_new = self
@@ -450,7 +349,7 @@ impl<'ledger> Recording<'ledger> {
         Ok(row)
     }
 
-    fn project(&mut self, path: &Path) -> Result<i64, LedgerError> {
+    pub(super) fn project(&mut self, path: &Path) -> Result<i64, LedgerError> {
         self.transaction
             .prepare_cached("INSERT INTO project (path) VALUES (?1) ON CONFLICT DO NOTHING")?
             .execute([path_bytes(path)])?;
@@ -469,20 +368,4 @@ pub enum Sureness {
     Told,
     /// Taken from the `cwd` of its lines; gives way to anything told.
     Guessed,
-}
-
-struct LatestBinding {
-    task: Option<i64>,
-    enhancement: Option<String>,
-    source: String,
-    /// In milliseconds.
-    said: i64,
-}
-
-impl LatestBinding {
-    fn says(&self, binding: &NewBinding<'_>) -> bool {
-        self.task == binding.task.map(|task| task.0)
-            && self.enhancement.as_deref() == binding.enhancement
-            && (self.source == binding.source.as_str() || binding.source != BindingSource::Command)
-    }
 }

@@ -107,7 +107,7 @@ CREATE TABLE binding (
     enhancement TEXT,
     agent TEXT,
     tags TEXT,                              -- JSON object
-    begins INTEGER,                         -- NULL: reaches back to the beginning
+    begins INTEGER,                         -- holds for nothing before; a session's also see `attribution::follow`
     said INTEGER NOT NULL,
     source TEXT NOT NULL
 ) STRICT;

@@ -25,6 +25,24 @@ fn a_session_that_is_resumed_for_another_task_is_paid_for_by_both() {
     assert_eq!(input_tokens(&project, "task_2"), 2000);
 }
 
+#[test]
+fn an_end_that_is_booked_late_still_speaks_for_its_own_run() {
+    let mut lines = Vec::new();
+    for (n, time) in ["09:30", "10:30", "11:30"].into_iter().enumerate() {
+        let mut line = request(&format!("msg_{n}"), SONNET, [1 << n, 1, 0, 0]);
+        line["timestamp"] = format!("2026-11-20T{time}:00Z").into();
+        lines.push(line);
+    }
+    let mut project =
+        TestProject::new().task("task_1", "login").task("task_2", "logout").session("s1", &lines);
+    for (time, task) in [("12:00", "task_1"), ("10:00", "task_1"), ("11:00", "task_2"), ("11:00", "task_2")] {
+        project = project.env("CMAT_NOW", format!("2026-11-20T{time}:00Z"));
+        assert_eq!(project.end_session(task, "s1"), "");
+    }
+    assert_eq!(input_tokens(&project, "task_1"), 0b101);
+    assert_eq!(input_tokens(&project, "task_2"), 0b010);
+}
+
 fn input_tokens(project: &TestProject, task: &str) -> u64 {
     let show: Value = serde_json::from_str(&project.stdout(["costs", "show", task, "--json"])).unwrap();
     show["input_tokens"].as_u64().unwrap()

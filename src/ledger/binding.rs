@@ -1,0 +1,148 @@
+//! What hooks and people said that sessions and projects work on, stored as it was said.
+//!
+//! From which request on a statement holds is derived from all of them: `attribution::follow`.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension as _;
+use rusqlite::params;
+
+use crate::attribution::BindingSource;
+use crate::id::SessionId;
+use crate::ledger::LedgerError;
+use crate::ledger::derive;
+use crate::ledger::millis;
+use crate::ledger::recording::Recording;
+use crate::ledger::recording::TaskRow;
+
+/// What says that a session works on a task.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBinding<'a> {
+    /// The task, and the project it belongs to.
+    pub task: Option<TaskRow>,
+    /// `CMAT_ENHANCEMENT`.
+    pub enhancement: Option<&'a str>,
+    /// `CMAT_AGENT`.
+    pub agent: Option<&'a str>,
+    /// `CMAT_TAGS` as a JSON object.
+    pub tags: Option<&'a str>,
+    /// When it was said.
+    pub said: Timestamp,
+    /// What said it.
+    pub source: BindingSource,
+}
+
+impl Recording<'_> {
+    /// Stores that something said what `session` works on, or worked on in the run that ended when it was said.
+    ///
+    /// From which request on that holds is derived from all that was said, so the order in which hooks get here
+    /// changes nothing, nor does saying it twice.
+    pub fn bind_session(&mut self, session: &SessionId, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
+        let session = self.session(session)?;
+        let said = millis(binding.said);
+        let is_known = self.transaction.query_row(
+            "SELECT EXISTS (SELECT * FROM binding WHERE session = ?1 AND said = ?2 AND task IS ?3
+                            AND enhancement IS ?4 AND source = ?5)",
+            params![
+                session,
+                said,
+                binding.task.map(|task| task.0),
+                binding.enhancement,
+                binding.source.as_str()
+            ],
+            |row| row.get(0),
+        )?;
+        if is_known {
+            return Ok(());
+        }
+        // Turns of a run that named no task stay with the task before.
+        let begins = self
+            .transaction
+            .query_row("SELECT ended + 1 FROM session WHERE id = ?1 AND ended < ?2", [session, said], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let latest = self.latest_binding("session = ?1", session)?;
+        self.insert_binding(Some(session), None, begins, binding)?;
+        self.known = derive::Known::default();
+        if latest.is_none_or(|latest| latest.said > said || !latest.says(binding)) {
+            // A binding names a task and leaves the project as it is.
+            self.place_all_of(session)?;
+        }
+        Ok(())
+    }
+
+    /// Binds what happens in `project` from now on, in sessions that nothing else binds (`cmat task use`).
+    pub fn bind_project(&mut self, project: &Path, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
+        let project = self.project(project)?;
+        let latest = self.latest_binding("session IS NULL AND project = ?1", project)?;
+        if latest.is_some_and(|latest| latest.says(binding)) {
+            return Ok(());
+        }
+        self.insert_binding(None, Some(project), Some(millis(binding.said)), binding)?;
+        self.known = derive::Known::default();
+        Ok(())
+    }
+
+    fn insert_binding(
+        &mut self,
+        session: Option<i64>,
+        project: Option<i64>,
+        begins: Option<i64>,
+        binding: &NewBinding<'_>,
+    ) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO binding (session, project, task, enhancement, agent, tags, begins, said, source)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                session,
+                project,
+                binding.task.map(|task| task.0),
+                binding.enhancement,
+                binding.agent,
+                binding.tags,
+                begins,
+                millis(binding.said),
+                binding.source.as_str(),
+            ])?;
+        Ok(())
+    }
+
+    fn latest_binding(&self, condition: &str, of: i64) -> Result<Option<LatestBinding>, LedgerError> {
+        let latest = self
+            .transaction
+            .prepare_cached(&format!(
+                "SELECT task, enhancement, source, said FROM binding WHERE {condition}
+                 ORDER BY said DESC, id DESC"
+            ))?
+            .query_row([of], |row| {
+                Ok(LatestBinding {
+                    task: row.get(0)?,
+                    enhancement: row.get(1)?,
+                    source: row.get(2)?,
+                    said: row.get(3)?,
+                })
+            })
+            .optional()?;
+        Ok(latest)
+    }
+}
+
+struct LatestBinding {
+    task: Option<i64>,
+    enhancement: Option<String>,
+    source: String,
+    /// In milliseconds.
+    said: i64,
+}
+
+impl LatestBinding {
+    fn says(&self, binding: &NewBinding<'_>) -> bool {
+        self.task == binding.task.map(|task| task.0)
+            && self.enhancement.as_deref() == binding.enhancement
+            && (self.source == binding.source.as_str() || binding.source != BindingSource::Command)
+    }
+}

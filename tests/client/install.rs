@@ -109,12 +109,11 @@ async fn npm_ci(folder: &Path) -> io::Result<()> {
     };
     // The binaries are optional dependencies of their package: npm succeeds without them.
     let missing = Version::ALL.iter().map(|version| version.binary(folder)).find(|binary| !binary.exists());
-    let words = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let words = stderr.lines().take(4).collect::<Vec<_>>().join("; ");
     match missing {
-        _ if !output.status.success() => Err(io::Error::other(format!("npm ci failed: {}", words.trim()))),
-        Some(binary) => {
-            Err(io::Error::other(format!("npm left out `{}`: {}", binary.display(), words.trim())))
-        }
+        _ if !output.status.success() => Err(io::Error::other(format!("npm ci failed: {words}"))),
+        Some(binary) => Err(io::Error::other(format!("npm left out `{}`: {words}", binary.display()))),
         None => Ok(()),
     }
 }

@@ -14,6 +14,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -32,6 +33,9 @@ const FORMAT: u32 = 1;
 
 /// Largest file that is read, in bytes; an intent has a few hundred.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// How old an unfinished file is when nobody can be writing it any more.
+const UNFINISHED_AGE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Which hook ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,6 +228,22 @@ impl Outbox {
         }
     }
 
+    /// Removes what hooks left that were killed while they wrote an intent: unfinished files, an hour old at `now`.
+    ///
+    /// Nothing was promised about them, and what cannot be removed does no harm.
+    pub fn remove_unfinished(&self, now: Timestamp) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let is_old = || -> Option<bool> {
+                let written = Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()?;
+                Some(now.duration_since(written) > UNFINISHED_AGE)
+            };
+            if replace::is_unfinished(&entry.file_name()) && is_old() == Some(true) {
+                let _untidy = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     fn path(&self, name: &IntentName) -> PathBuf {
         self.folder.join(format!("{name}.json"))
     }
@@ -333,6 +353,23 @@ mod tests {
         for other in [".cmat-0123456789abcdef.json-x.tmp", "notes.json", "0123456789abcdef"] {
             fs::File::create(outbox.folder.join(other)).unwrap();
         }
+        assert_eq!(outbox.list().unwrap(), [name]);
+    }
+
+    #[test]
+    fn removes_what_a_killed_hook_left_unfinished_and_nothing_else() {
+        let (_folder, outbox) = outbox();
+        let name = outbox.put(&intent()).unwrap();
+        for file in [".cmat-0123456789abcdef.json-x.tmp", "notes.tmp"] {
+            fs::File::create(outbox.folder.join(file)).unwrap();
+        }
+        let n_files = || fs::read_dir(&outbox.folder).unwrap().count();
+        let written = fs::metadata(outbox.path(&name)).unwrap().modified().unwrap();
+        let written = Timestamp::try_from(written).unwrap();
+        outbox.remove_unfinished(written);
+        assert_eq!(n_files(), 3, "somebody may be writing it");
+        outbox.remove_unfinished(written + SignedDuration::from_hours(2));
+        assert_eq!(n_files(), 2);
         assert_eq!(outbox.list().unwrap(), [name]);
     }
 

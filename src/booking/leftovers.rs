@@ -144,6 +144,7 @@ impl Books {
         }
         finished.projected = self.project_pending()?;
         self.remove_booked(outbox, &finished.booked)?;
+        outbox.remove_unfinished(self.now);
         Ok(finished)
     }
 

@@ -3,6 +3,7 @@
 //! A reader sees the old version or the new one, also after a power cut. A symbolic link stays and what it
 //! points to is replaced; an existing file keeps its mode and, as far as the system allows, its owner.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::fs::Metadata;
@@ -20,7 +21,10 @@ use tempfile::NamedTempFile;
 
 use crate::disk::lock::FileLock;
 
-/// What the names of unfinished files end with; they begin with `.cmat-` and the name of their target.
+/// What the names of unfinished files begin with; the name of their target follows.
+const PREFIX: &str = ".cmat-";
+
+/// What the names of unfinished files end with.
 const UNFINISHED: &str = ".tmp";
 
 /// Who may do what with a file that is made anew; the umask still applies.
@@ -167,6 +171,12 @@ pub fn remove_unfinished(target: &Path, _held: &FileLock) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns whether a file is named as new versions are until they are finished.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(PREFIX.as_bytes()) && name.ends_with(UNFINISHED.as_bytes())
+}
+
 /// The version that is about to be replaced.
 struct Old {
     /// Its path, links resolved.
@@ -233,7 +243,7 @@ fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
 }
 
 fn unfinished_prefix(target: &Path) -> std::ffi::OsString {
-    let mut prefix = std::ffi::OsString::from(".cmat-");
+    let mut prefix = std::ffi::OsString::from(PREFIX);
     prefix.push(target.file_name().unwrap_or_default());
     prefix.push("-");
     prefix

@@ -1,5 +1,6 @@
 //! Booking is the same whatever comes first: the order of files, of what is appended to them, of bindings.
 
+mod client;
 mod corpus;
 mod left;
 mod queue;

@@ -28,7 +28,7 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::binding::NewBinding;
 use crate::ledger::recording::Sureness;
-use crate::ledger::recording::TaskRow;
+use crate::ledger::task::TaskRow;
 use crate::project::Project;
 use crate::summary::SessionShare;
 use crate::summary::TaskSummary;

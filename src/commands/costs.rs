@@ -22,7 +22,7 @@ use crate::commands::chain;
 use crate::commands::complain;
 use crate::id::SessionId;
 use crate::id::TaskId;
-use crate::ledger::recording::TaskRow;
+use crate::ledger::task::TaskRow;
 use crate::ledger::totals::Dimension;
 use crate::ledger::totals::Scope;
 use crate::models_file;

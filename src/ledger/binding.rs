@@ -14,7 +14,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::derive;
 use crate::ledger::millis;
 use crate::ledger::recording::Recording;
-use crate::ledger::recording::TaskRow;
+use crate::ledger::task::TaskRow;
 
 /// What says that a session works on a task.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod foreign;
 pub mod health;
 pub mod recording;
+pub mod task;
 pub mod totals;
 
 mod derive;

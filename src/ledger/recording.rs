@@ -11,7 +11,6 @@ use rusqlite::params;
 use serde::Serialize;
 
 use crate::id::SessionId;
-use crate::id::TaskId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
 use crate::ledger::derive;
@@ -29,10 +28,6 @@ use crate::usage::UsageRecord;
 
 /// Prices a request with the table of its project (`None`: no project is known).
 pub type PriceRequest<'table> = dyn FnMut(Option<&Path>, &RequestFacts) -> Vec<Charge> + 'table;
-
-/// A task's number in the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskRow(pub(super) i64);
 
 /// An open transaction of the ledger; dropped without [`Recording::commit`], nothing of it happened.
 #[derive(Debug)]
@@ -228,73 +223,6 @@ impl<'ledger> Recording<'ledger> {
                 "UPDATE session SET ended = ?2, end_reason = ?3 WHERE id = ?1 AND coalesce(ended, ?2) <= ?2",
             )?
             .execute(params![session, millis(at), reason])?;
-        Ok(())
-    }
-
-    /// Returns the number of `task` in the project at `project`; it is there from now on.
-    pub fn task(&mut self, project: &Path, task: &TaskId) -> Result<TaskRow, LedgerError> {
-        let project = self.project(project)?;
-        self.transaction
-            .prepare_cached("INSERT INTO task (project, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![project, task.as_str()])?;
-        let row = self
-            .transaction
-            .prepare_cached("SELECT id FROM task WHERE project = ?1 AND name = ?2")?
-            .query_row(params![project, task.as_str()], |row| row.get(0))?;
-        Ok(TaskRow(row))
-    }
-
-    /// Stores what a task queue says of a task beside its cost.
-    pub fn describe_task(
-        &mut self,
-        task: TaskRow,
-        title: Option<&str>,
-        enhancement: Option<&str>,
-        agent: Option<&str>,
-    ) -> Result<(), LedgerError> {
-        self.transaction
-            .prepare_cached(
-                "UPDATE task SET title = coalesce(?2, title), enhancement = coalesce(?3, enhancement),
-                        agent = coalesce(?4, agent) WHERE id = ?1",
-            )?
-            .execute(params![task.0, title, enhancement, agent])?;
-        Ok(())
-    }
-
-    /// Makes a task of cmat's own and returns its id: `T-1`, `T-2` … in each project.
-    pub fn new_task(
-        &mut self,
-        project: &Path,
-        title: &str,
-        enhancement: Option<&str>,
-    ) -> Result<TaskId, LedgerError> {
-        let project = self.project(project)?;
-        let last: i64 = self.transaction.query_row(
-            "SELECT coalesce(max(CAST(substr(name, 3) AS INTEGER)), 0) FROM task
-             WHERE project = ?1 AND name GLOB 'T-[0-9]*'",
-            [project],
-            |row| row.get(0),
-        )?;
-        let name = format!("T-{}", last.saturating_add(1));
-        self.transaction.execute(
-            "INSERT INTO task (project, name, title, enhancement, created) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![project, name, title, enhancement, millis(self.now)],
-        )?;
-        TaskId::new(name).map_err(|_| LedgerError::Corrupt { what: "an endless task number".to_owned() })
-    }
-
-    /// Has the queue at `queue` show what the task costs, from the next projection on.
-    pub fn show_in_queue(&mut self, task: TaskRow, queue: &Path) -> Result<(), LedgerError> {
-        let n_new = self
-            .transaction
-            .prepare_cached(
-                "INSERT INTO projection (task, queue, changes, shown_changes) VALUES (?1, ?2, 0, 0)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![task.0, path_bytes(queue)])?;
-        if n_new > 0 {
-            self.touched.insert(task.0);
-        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::ledger::charges::cost_by_kind;
 use crate::ledger::instant;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
-use crate::ledger::recording::TaskRow;
+use crate::ledger::task::TaskRow;
 use crate::ledger::unsigned;
 use crate::summary::SessionShare;
 use crate::summary::TaskSummary;
@@ -206,29 +206,6 @@ impl Ledger {
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE name = ?1 AND project IS NOT NULL)")?
             .query_row([session.as_str()], |row| row.get(0))?;
         Ok(known)
-    }
-
-    /// Returns the tasks of that name, each with its project.
-    pub fn tasks_named(&self, task: &TaskId) -> Result<Vec<(TaskRow, PathBuf)>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT task.id, project.path FROM task JOIN project ON project.id = task.project
-             WHERE task.name = ?1 ORDER BY project.path",
-        )?;
-        let found = statement
-            .query_map([task.as_str()], |row| Ok((TaskRow(row.get(0)?), path_from(row.get(1)?))))?
-            .collect::<Result<_, _>>()?;
-        Ok(found)
-    }
-
-    /// Returns the tasks of the project at `path`, in the order they became known.
-    pub fn tasks_of_project(&self, path: &Path) -> Result<Vec<TaskRow>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id FROM task WHERE project = (SELECT id FROM project WHERE path = ?1) ORDER BY id",
-        )?;
-        let found = statement
-            .query_map([path_bytes(path)], |row| row.get(0).map(TaskRow))?
-            .collect::<Result<_, _>>()?;
-        Ok(found)
     }
 
     /// Returns the projects that have costs for an enhancement of that name.

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::id::ModelId;
 use crate::id::SessionId;
@@ -16,7 +18,7 @@ use crate::pricing::Price;
 use crate::usage::TokenUsage;
 
 /// What a set of requests comes to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Number of distinct requests.
     pub requests: u64,

@@ -18,6 +18,9 @@ use crate::outbox::OutboxError;
 use crate::project;
 use crate::project::Project;
 
+/// So many booked intents does a hook leave for a command to remove.
+const MANY_BOOKED: usize = 32;
+
 /// Which intents are finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ripe {
@@ -143,7 +146,10 @@ impl Books {
             }
         }
         finished.projected = self.project_pending()?;
-        self.remove_booked(outbox, &finished.booked)?;
+        // A hook has better things to do than to wait for the disk, as long as there are few.
+        if ripe == Ripe::All || finished.booked.len() >= MANY_BOOKED {
+            self.remove_booked(outbox, &finished.booked)?;
+        }
         outbox.remove_unfinished(self.now);
         Ok(finished)
     }
@@ -187,14 +193,14 @@ impl Books {
         if booked.is_empty() || !self.ledger.checkpoint()? {
             return Ok(());
         }
+        let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         for name in booked {
             // A file that cannot be removed is only read again: booking twice is booking once.
             if outbox.remove(name).is_ok() {
-                let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
                 recording.intent_removed(&name.to_string())?;
-                recording.commit()?;
             }
         }
+        recording.commit()?;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ use crate::usage::RequestFacts;
 use crate::usage::UsageRecord;
 
 /// How much of a file one transaction holds, in bytes: what a kill can cost, and what memory is bounded by.
-const SLICE_BYTES: u64 = 32 << 20;
+const SLICE_BYTES: u64 = 8 << 20;
 
 /// How much of both ends of what was read is hashed to tell an appended file from another one, in bytes.
 const HASHED_BYTES: u64 = 4 << 10;

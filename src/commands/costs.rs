@@ -23,7 +23,6 @@ use crate::commands::complain;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::task::TaskRow;
-use crate::ledger::totals::Dimension;
 use crate::ledger::totals::Scope;
 use crate::models_file;
 use crate::money::grouped;
@@ -213,24 +212,9 @@ fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Res
     let Some(project) = project_of_enhancement(&args.name, &books, context)? else {
         return no_enhancement(args, context);
     };
-    let mut tasks = Vec::new();
-    let mut without_task = None;
-    for row in books.ledger.tasks_of_enhancement(&project, &args.name)? {
-        match row {
-            Some(row) => tasks.push(books.ledger.task_summary(row)?),
-            None => without_task = Some(()),
-        }
-    }
-    let scope = Scope::Enhancement(&project, &args.name);
-    let without_task: Option<Totals> = match without_task {
-        Some(()) => books
-            .ledger
-            .totals(scope, Dimension::Task)?
-            .into_iter()
-            .find(|group| group.key.is_empty())
-            .map(|group| group.totals),
-        None => None,
-    };
+    let rows = books.ledger.tasks_of_enhancement(&project, &args.name)?;
+    let tasks = rows.into_iter().map(|row| books.ledger.task_summary(row)).collect::<Result<Vec<_>, _>>()?;
+    let without_task = books.ledger.totals(Scope::OutsideTasks(&project, &args.name))?;
     let sheet = EnhancementSheet { name: &args.name, tasks: &tasks, without_task: without_task.as_ref() };
     if context.global.json {
         context.print_json(&json::enhancement(&sheet))?;

@@ -87,8 +87,8 @@ impl Recording<'_> {
                 "UPDATE request SET owner = ?2, project = ?3, task = ?4, enhancement = ?5 WHERE id = ?1",
             )?
             .execute(params![request, owner, placement.project, placement.task, placement.enhancement])?;
-        self.touched.extend(present.task);
-        self.touched.extend(placement.task);
+        self.touch(present);
+        self.touch(&placement);
         Ok(placement.project != present.project)
     }
 
@@ -127,12 +127,19 @@ impl Recording<'_> {
 
     /// Notes that the totals of the request's present task change.
     pub(super) fn touch_task_of(&mut self, request: i64) -> Result<(), LedgerError> {
-        let task: Option<i64> = self
+        let (_, _, present) = self
             .transaction
-            .prepare_cached("SELECT task FROM request WHERE id = ?1")?
-            .query_row([request], |row| row.get(0))?;
-        self.touched.extend(task);
+            .prepare_cached("SELECT id, at, owner, project, task, enhancement FROM request WHERE id = ?1")?
+            .query_row([request], placed)?;
+        self.touch(&present);
         Ok(())
+    }
+
+    /// Notes that the totals of the task that a request is placed in change.
+    pub(super) fn touch(&mut self, placement: &Placement) {
+        if let Some(task) = placement.task {
+            self.touched.entry(task).or_default().insert(placement.owner);
+        }
     }
 
     fn bindings(&self, condition: &str, of: i64) -> Result<Vec<StoredBinding>, LedgerError> {

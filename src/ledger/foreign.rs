@@ -192,7 +192,7 @@ impl Recording<'_> {
             ],
         )?;
         self.set_baseline(projection, figures.found)?;
-        self.touched.insert(projection.task.0);
+        self.touched.entry(projection.task.0).or_default();
         Ok(())
     }
 

@@ -21,6 +21,7 @@ pub mod totals;
 mod derive;
 mod requests;
 mod schema;
+mod shares;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 use rusqlite::TransactionBehavior;
+use rusqlite::config::DbConfig;
 
 use crate::disk::replace;
 use crate::disk::replace::Access;
@@ -165,6 +167,11 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    // Else SQLite plans a cached statement anew each time its parameters change, because of the partial indexes:
+    // four fifths of what recording cost.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // A hook leaves its log to the next run, instead of syncing the ledger each time the last one closes it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

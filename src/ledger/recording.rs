@@ -39,7 +39,8 @@ pub struct Recording<'ledger> {
     /// Numbers of price rows that this transaction used.
     pub(super) price_rows: HashMap<Price, i64>,
     /// Tasks whose totals change.
-    pub(super) touched: BTreeSet<i64>,
+    /// Tasks whose totals change, each with the sessions that make them change.
+    pub(super) touched: BTreeMap<i64, BTreeSet<i64>>,
 }
 
 impl<'ledger> Recording<'ledger> {
@@ -50,7 +51,7 @@ impl<'ledger> Recording<'ledger> {
             sessions: HashMap::new(),
             known: derive::Known::default(),
             price_rows: HashMap::new(),
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
         }
     }
 
@@ -139,7 +140,7 @@ impl<'ledger> Recording<'ledger> {
     ) -> Result<i64, LedgerError> {
         let placement = self.placement(facts.origin.timestamp, session)?;
         let request = requests::insert(&self.transaction, facts, session, &placement)?;
-        self.touched.extend(placement.task);
+        self.touch(&placement);
         self.stamp(request, session, facts, price)?;
         Ok(request)
     }
@@ -158,6 +159,7 @@ impl<'ledger> Recording<'ledger> {
         }
         let origin_session = self.session(&facts.origin.session)?;
         requests::update(&self.transaction, stored.id, &facts, origin_session)?;
+        self.touch(&stored.placement);
         let owner = stored.placement.owner;
         if facts.origin.timestamp != stored.facts.origin.timestamp {
             // With the same owner it stays in the same project.
@@ -252,10 +254,17 @@ impl<'ledger> Recording<'ledger> {
 
     /// Marks what the task queues must show, and commits.
     pub fn commit(mut self) -> Result<(), LedgerError> {
-        for task in std::mem::take(&mut self.touched) {
+        for (task, sessions) in std::mem::take(&mut self.touched) {
             self.transaction
                 .prepare_cached("UPDATE projection SET changes = changes + 1 WHERE task = ?1")?
                 .execute([task])?;
+            for session in sessions {
+                self.transaction
+                    .prepare_cached(
+                        "INSERT INTO stale_share (task, session) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    )?
+                    .execute([task, session])?;
+            }
         }
         self.transaction.commit()?;
         Ok(())

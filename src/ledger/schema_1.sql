@@ -42,6 +42,7 @@ CREATE TABLE file (
     unanswered INTEGER NOT NULL,            -- 1: the last prompt has no answer in the file
     skipped INTEGER NOT NULL                -- lines that could not be read
 ) STRICT;
+CREATE INDEX unanswered_file ON file (session) WHERE unanswered;
 
 CREATE TABLE skipped_line (
     file INTEGER NOT NULL REFERENCES file (id),
@@ -81,7 +82,7 @@ CREATE TABLE request (
     enhancement TEXT,                       -- derived: of the binding; the task's own goes before it
     UNIQUE (key, key_kind)
 ) STRICT;
-CREATE INDEX request_by_task ON request (task) WHERE task IS NOT NULL;
+CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
 CREATE INDEX request_by_owner ON request (owner);
 CREATE INDEX request_shared ON request (id) WHERE shared;
 CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
@@ -142,6 +143,23 @@ CREATE TABLE charge (                       -- derived
     cost_web_search INTEGER NOT NULL,
     estimated INTEGER NOT NULL,
     PRIMARY KEY (request, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE share (                        -- derived: what a session adds to a task, by model
+    task INTEGER NOT NULL REFERENCES task (id),
+    session INTEGER NOT NULL REFERENCES session (id),
+    model TEXT NOT NULL,
+    n_first INTEGER NOT NULL,               -- requests whose first charge is the model's
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    totals TEXT NOT NULL,                   -- JSON
+    PRIMARY KEY (task, session, model)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stale_share (                  -- shares to be summed up before they are told
+    task INTEGER NOT NULL REFERENCES task (id),
+    session INTEGER NOT NULL REFERENCES session (id),
+    PRIMARY KEY (task, session)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE projection (                   -- what the task queues say of a task

@@ -105,7 +105,7 @@ impl Recording<'_> {
             )?
             .execute(params![task.0, path_bytes(queue)])?;
         if n_new > 0 {
-            self.touched.insert(task.0);
+            self.touched.entry(task.0).or_default();
         }
         Ok(())
     }

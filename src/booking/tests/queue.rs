@@ -8,8 +8,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::rooms::Rooms;
-use crate::ledger::totals::Dimension;
-use crate::ledger::totals::Scope;
 
 const QUEUE: &str = ".claude/data/task_queue.json";
 
@@ -122,7 +120,6 @@ fn the_dearest_of_two_models_comes_first() {
         models.iter().map(crate::id::ModelId::as_str).collect::<Vec<_>>(),
         ["claude-opus-4-8", "claude-haiku-4-5-20251001"]
     );
-    assert_eq!(books.ledger.totals(Scope::Task(row), Dimension::Model).unwrap().len(), 2);
 }
 
 proptest! {

@@ -10,8 +10,8 @@ use crate::commands::complain;
 use crate::ledger::Durability;
 use crate::ledger::charges::Repriced;
 use crate::money::Usd;
-use crate::money::grouped;
 use crate::report::COST_PLACES;
+use crate::report::counted;
 
 pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut books = context.settled_books()?;
@@ -57,13 +57,13 @@ fn show(repriced: &Repriced, args: &RepriceArgs, context: &mut Context<'_>) -> a
         }));
     }
     if repriced.models.is_empty() {
-        writeln!(context.out, "{} requests priced again; no price changed", grouped(repriced.n_requests))?;
+        writeln!(context.out, "{} priced again; no price changed", counted(repriced.n_requests, "request"))?;
     }
     for (model, change) in &repriced.models {
         writeln!(
             context.out,
-            "  {model}  {} requests  ${} → ${} ({})",
-            grouped(change.requests),
+            "  {model}  {}  ${} → ${} ({})",
+            counted(change.requests, "request"),
             change.before.rounded(COST_PLACES),
             change.after.rounded(COST_PLACES),
             difference(change.after - change.before),
@@ -71,7 +71,7 @@ fn show(repriced: &Repriced, args: &RepriceArgs, context: &mut Context<'_>) -> a
     }
     if !repriced.models.is_empty() {
         let verb = if args.dry_run { "would change" } else { "changed" };
-        writeln!(context.out, "  {} tasks {verb}", grouped(repriced.n_tasks))?;
+        writeln!(context.out, "  {} {verb}", counted(repriced.n_tasks, "task"))?;
     }
     Ok(())
 }

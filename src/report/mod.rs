@@ -10,6 +10,7 @@ pub mod price_sheet;
 pub mod table;
 
 use crate::money::Usd;
+use crate::money::grouped;
 use crate::summary::Totals;
 
 /// Decimal places of an amount in `costs`.
@@ -70,6 +71,17 @@ pub fn remarks(totals: &Totals) -> Vec<String> {
     remarks
 }
 
+/// Returns a count with the name of what was counted, in the plural unless it is one: `1 row`, `2 searches`.
+pub fn counted(n: impl TryInto<u64>, one: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    let ending = match n {
+        1 => "",
+        _ if one.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {one}{ending}", grouped(n))
+}
+
 /// Returns the share of `part` in `whole` with one decimal place, such as `15.2 %`; `–` of nothing.
 pub fn percentage(part: Usd, whole: Usd) -> String {
     if whole <= Usd::ZERO {
@@ -95,6 +107,14 @@ mod tests {
         check(true, false, "~$0.0789", "~$0.0789");
         check(false, true, "$0.0789+", "at least $0.0789");
         check(true, true, "~$0.0789+", "at least ~$0.0789");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(counted(0_u64, "row"), "0 rows");
+        assert_eq!(counted(1_u64, "row"), "1 row");
+        assert_eq!(counted(1234_u64, "row"), "1,234 rows");
+        assert_eq!(counted(2_u64, "web search"), "2 web searches");
     }
 
     #[test]

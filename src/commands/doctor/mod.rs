@@ -22,8 +22,8 @@ use crate::commands::installation;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
-use crate::money::grouped;
 use crate::printable::Printable;
+use crate::report::counted;
 
 /// Width of the column of names.
 const NAME_WIDTH: usize = 22;
@@ -136,23 +136,15 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
         write!(context.out, "{}", check.line())?;
     }
     let verdict = match (n_failed, n_attention) {
-        (0, 0) => format!("{} checks, all well", checks.len()),
-        (0, n) => format!("{} checks, {n} want attention", checks.len()),
-        (n, 0) => format!("{} checks, {n} failed (exit 5)", checks.len()),
-        (n, m) => format!("{} checks, {n} failed, {m} want attention (exit 5)", checks.len()),
+        (0, 0) => "all well".to_owned(),
+        (0, 1) => "1 wants attention".to_owned(),
+        (0, n) => format!("{n} want attention"),
+        (n, 0) => format!("{n} failed (exit 5)"),
+        (n, 1) => format!("{n} failed, 1 wants attention (exit 5)"),
+        (n, m) => format!("{n} failed, {m} want attention (exit 5)"),
     };
-    writeln!(context.out, "  {verdict}")?;
+    writeln!(context.out, "  {}, {verdict}", counted(checks.len(), "check"))?;
     Ok(exit)
-}
-
-/// Returns a count and its noun: `1 request`, `1,234 requests`.
-fn several(n: u64, noun: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(n))
-}
-
-fn count(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 fn checks(context: &Context<'_>) -> Vec<Check> {

@@ -3,8 +3,6 @@
 use crate::commands::chain;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
-use crate::commands::doctor::count;
-use crate::commands::doctor::several;
 use crate::ledger::LedgerError;
 use crate::ledger::health::Gap;
 use crate::models_file;
@@ -16,6 +14,7 @@ use crate::pricing::Reason;
 use crate::pricing::Terms;
 use crate::pricing::TokenKind;
 use crate::printable::Printable;
+use crate::report::counted;
 
 const MATCHED: &str = "model matched";
 const WITHOUT_ROW: &str = "model without row";
@@ -96,7 +95,7 @@ fn current(table: &PriceTable, site: &Site<'_>) -> Check {
         [first, ..] => {
             let detail = format!(
                 "{} off the list price, such as {}",
-                several(count(differing.len()), "row"),
+                counted(differing.len(), "row"),
                 Printable(first)
             );
             Check::attention(NAME, detail, "cmat models update --dry-run")
@@ -116,7 +115,7 @@ fn matched(table: &PriceTable, used: &[(String, u64)]) -> Check {
         (by_pattern && row.model.id != meant.model.id).then(|| (model, found.model.id.as_str().to_owned()))
     });
     match wrong {
-        None => Check::good(MATCHED, format!("{}, each by its own row", several(count(used.len()), "model"))),
+        None => Check::good(MATCHED, format!("{}, each by its own row", counted(used.len(), "model"))),
         Some((model, row)) => Check::attention(
             MATCHED,
             format!("{} takes the price of {}, whose pattern is too wide", Printable(model), Printable(&row)),
@@ -128,10 +127,10 @@ fn matched(table: &PriceTable, used: &[(String, u64)]) -> Check {
 /// Models that requests name and no table had a row for: estimated at the default's price, or not priced at all.
 fn without_row(table: &PriceTable, name: &'static str, models: &[(String, u64)]) -> Check {
     let Some((model, n)) = models.first() else { return Check::good(name, "none") };
-    let (model, n) = (Printable(model).to_string(), several(*n, "request"));
+    let (model, n) = (Printable(model).to_string(), counted(*n, "request"));
     let more = match models.len() {
         1 => String::new(),
-        n => format!(" (and {} more)", several(count(n - 1), "model")),
+        n => format!(" (and {} more)", counted(n - 1, "model")),
     };
     let fix = match table.get_by_pattern(&models[0].0) {
         Some(_) => "cmat reprice".to_owned(),

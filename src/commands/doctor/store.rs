@@ -11,8 +11,6 @@ use serde::Deserialize;
 use crate::commands::chain;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
-use crate::commands::doctor::count;
-use crate::commands::doctor::several;
 use crate::commands::installation::quoted;
 use crate::commands::installation::shown;
 use crate::config::Config;
@@ -22,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::logging;
 use crate::outbox::Outbox;
+use crate::report::counted;
 
 const LEDGER: &str = "ledger";
 
@@ -52,7 +51,7 @@ pub(super) fn open(config: &Config) -> (Option<Ledger>, Check) {
             None => {
                 let check = Check::good(
                     LEDGER,
-                    format!("{}, sound, {}", shown(&path, config), several(n, "request")),
+                    format!("{}, sound, {}", shown(&path, config), counted(n, "request")),
                 );
                 (Some(ledger), check)
             }
@@ -129,7 +128,7 @@ fn hook_runs(site: &Site<'_>) -> Result<Check, LedgerError> {
     }
     Ok(match n_left {
         0 => Check::good(NAME, "none"),
-        n => Check::attention(NAME, format!("{} not finished", several(count(n), "run")), "cmat reconcile"),
+        n => Check::attention(NAME, format!("{} not finished", counted(n, "run")), "cmat reconcile"),
     })
 }
 
@@ -165,7 +164,7 @@ fn log(site: &Site<'_>) -> Check {
     match (faults.last(), logs.first()) {
         (Some(last), Some(path)) => Check::attention(
             NAME,
-            format!("{} in 7 days, the last: {}", several(count(faults.len()), "fault"), last.fields.message),
+            format!("{} in 7 days, the last: {}", counted(faults.len(), "fault"), last.fields.message),
             format!("look: tail -n {} {}", faults.len().min(20), quoted(path)),
         ),
         _ => Check::good(NAME, "no fault in 7 days"),

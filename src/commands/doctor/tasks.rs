@@ -8,14 +8,13 @@ use crate::claude_settings::Preferences;
 use crate::commands::chain;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
-use crate::commands::doctor::count;
-use crate::commands::doctor::several;
 use crate::commands::installation;
 use crate::disk::lock::FileLock;
 use crate::id::TaskId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::foreign::Which;
+use crate::report::counted;
 use crate::task_file;
 use crate::task_queue::QueueDocument;
 use crate::task_queue::TaskQueue;
@@ -48,11 +47,9 @@ pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
 fn up_to_date(ledger: &Ledger) -> Result<Check, LedgerError> {
     Ok(match ledger.projections(Which::Pending)?.len() {
         0 => Check::good(UP_TO_DATE, "shows what the ledger knows"),
-        n => Check::attention(
-            UP_TO_DATE,
-            format!("{} not written yet", several(count(n), "task")),
-            "cmat reconcile",
-        ),
+        n => {
+            Check::attention(UP_TO_DATE, format!("{} not written yet", counted(n, "task")), "cmat reconcile")
+        }
     })
 }
 
@@ -61,7 +58,7 @@ fn figures_of_others(ledger: &Ledger) -> Result<Check, LedgerError> {
         0 => Check::good(FIGURES_OF_OTHERS, "none was replaced"),
         n => Check::attention(
             FIGURES_OF_OTHERS,
-            format!("{} of another writer: kept, and replaced in the queue", several(n, "set")),
+            format!("{} of another writer: kept, and replaced in the queue", counted(n, "set")),
             "cmat init --replace, if a second cost hook writes them",
         ),
     })
@@ -122,5 +119,5 @@ fn readable(queue: &TaskQueue, document: &QueueDocument, site: &Site<'_>) -> Che
         let fix = format!("chmod u+w {}", installation::quoted(queue.path()));
         return Check::failed(NAME, format!("{path} is read-only"), fix);
     }
-    Check::good(NAME, format!("{path}, {}", several(count(n_tasks), "task")))
+    Check::good(NAME, format!("{path}, {}", counted(n_tasks, "task")))
 }

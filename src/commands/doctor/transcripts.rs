@@ -10,8 +10,6 @@ use crate::claude_settings::Preferences;
 use crate::commands::Context;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
-use crate::commands::doctor::count;
-use crate::commands::doctor::several;
 use crate::commands::installation;
 use crate::commands::reconcile;
 use crate::ledger::Ledger;
@@ -19,6 +17,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::health::Counted;
 use crate::ledger::health::Doubt;
 use crate::printable::Printable;
+use crate::report::counted;
 
 const TOKEN_COUNTS: &str = "token counts";
 const LOWER_BOUNDS: &str = "lower bounds";
@@ -66,12 +65,12 @@ fn present(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
         None => None,
     };
     let without = ended
-        .map(|Counted { n, .. }| format!("; {} ended without one, as empty ones do", several(n, "session")));
+        .map(|Counted { n, .. }| format!("; {} ended without one, as empty ones do", counted(n, "session")));
     Ok(Check::good(
         NAME,
         format!(
             "{}, {}, newest {}{}",
-            several(count(found.len()), "file"),
+            counted(found.len(), "file"),
             size(bytes),
             age(site.now.duration_since(newest)),
             without.unwrap_or_default()
@@ -100,7 +99,7 @@ fn retention(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
     let n_unread =
         found.iter().filter(is_settled).filter(|transcript| !read.contains(&transcript.path)).count();
     if n_unread > 0 {
-        let detail = format!("{deletes}; {} not in the ledger", several(count(n_unread), "transcript"));
+        let detail = format!("{deletes}; {} not in the ledger", counted(n_unread, "transcript"));
         return Ok(Check::attention(NAME, detail, "cmat reconcile --all"));
     }
     let kept = match &site.ledger {
@@ -110,7 +109,7 @@ fn retention(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
     Ok(match kept {
         Some((n, first)) => {
             let day = first.strftime("%Y-%m-%d");
-            Check::good(NAME, format!("{deletes}; the ledger keeps {} since {day}", several(n?, "request")))
+            Check::good(NAME, format!("{deletes}; the ledger keeps {} since {day}", counted(n?, "request")))
         }
         None => Check::good(NAME, deletes),
     })
@@ -119,17 +118,17 @@ fn retention(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
 /// Wrong counts come from lines that could not be read, and from copies that disagree.
 fn token_counts(ledger: &Ledger) -> Result<Check, LedgerError> {
     if let Some(Counted { n, example }) = ledger.doubtful_requests(Doubt::Conflicting)? {
-        let detail = format!("copies of {} disagree; the greatest counts were taken", several(n, "request"));
+        let detail = format!("copies of {} disagree; the greatest counts were taken", counted(n, "request"));
         return Ok(Check::attention(TOKEN_COUNTS, detail, format!("cmat explain {}", Printable(&example))));
     }
     Ok(match ledger.all_skipped_lines()? {
         (0, _) => Check::good(TOKEN_COUNTS, "every line was read, no two copies differ"),
         (n, None) => {
-            Check::attention(TOKEN_COUNTS, format!("{} left out", several(n, "line")), "cmat reconcile --all")
+            Check::attention(TOKEN_COUNTS, format!("{} left out", counted(n, "line")), "cmat reconcile --all")
         }
         (n, Some((path, first))) => Check::attention(
             TOKEN_COUNTS,
-            format!("{} left out, such as line {}: {}", several(n, "line"), first.line, first.reason),
+            format!("{} left out, such as line {}: {}", counted(n, "line"), first.line, first.reason),
             format!("look: sed -n {}p {} | cut -c1-500", first.line, installation::quoted(&path)),
         ),
     })
@@ -140,7 +139,7 @@ fn lower_bounds(ledger: &Ledger) -> Result<Check, LedgerError> {
         None => Check::good(LOWER_BOUNDS, "every answer was recorded to its end"),
         Some(Counted { n, example }) => Check::attention(
             LOWER_BOUNDS,
-            format!("{} cut short: the cost is at least what is shown", several(n, "answer")),
+            format!("{} cut short: the cost is at least what is shown", counted(n, "answer")),
             format!("look: cmat explain {}", Printable(&example)),
         ),
     })

@@ -26,6 +26,7 @@ use crate::pricing::PriceTable;
 use crate::pricing::Source;
 use crate::pricing::TokenKind;
 use crate::printable::Printable;
+use crate::report::counted;
 
 pub(super) fn set_default(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let table = models::table(context)?;
@@ -200,7 +201,7 @@ fn finish(
         0 if !file.exists() => "No models.json in this project: the built-in prices hold".to_owned(),
         0 => format!("{}: nothing to change", Printable(&path)),
         _ if dry_run => format!("{}: not written (--dry-run)", Printable(&path)),
-        n_changes => format!("{}: {n_changes} changes written", Printable(&path)),
+        n_changes => format!("{}: {} written", Printable(&path), counted(n_changes, "change")),
     };
     report(&words, action, "", changes, file, context)
 }

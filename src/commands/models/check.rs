@@ -11,6 +11,7 @@ use crate::pricing::PriceSource;
 use crate::pricing::PriceTable;
 use crate::pricing::Reason;
 use crate::printable::Printable;
+use crate::report::counted;
 
 /// Something that the writer of a price table should look at.
 struct Finding {
@@ -89,7 +90,7 @@ fn print(rows: &[&Model], findings: &[Finding], context: &mut Context<'_>) -> an
     if rows.is_empty() && findings.is_empty() {
         writeln!(context.out, "  ok   the built-in prices are in force; no models.json changes them")?;
     } else if findings.is_empty() {
-        writeln!(context.out, "  ok   {} rows of your own, all usable", rows.len())?;
+        writeln!(context.out, "  ok   {} of your own, usable", counted(rows.len(), "row"))?;
     }
     Ok(())
 }

@@ -101,28 +101,6 @@ impl Books {
         Ok(())
     }
 
-    /// Books what a hook was told, and before it what earlier runs of the same session left in `outbox`: a task pays
-    /// for what follows the run before.
-    ///
-    /// # Errors
-    /// As [`Books::book_intent`], for the hook's own intent; what is wrong with the others is told by
-    /// [`Books::finish_leftovers`].
-    pub fn book_run(
-        &mut self,
-        outbox: &Outbox,
-        name: &IntentName,
-        intent: &Intent,
-    ) -> Result<(), BookingError> {
-        let left = self.left_in(outbox, &mut Finished::default())?;
-        let is_earlier = |other: &Intent| other.session == intent.session && other.at < intent.at;
-        for (name, earlier) in left.iter().filter(|(_, other)| is_earlier(other)) {
-            if let Err(BookingError::Ledger(fault)) = self.book_intent(name, earlier) {
-                return Err(fault.into());
-            }
-        }
-        self.book_intent(name, intent)
-    }
-
     /// Books the intents in `outbox`, brings the queues up to date, and removes intents that are safely booked.
     pub fn finish_leftovers(&mut self, outbox: &Outbox, ripe: Ripe) -> Result<Finished, BookingError> {
         let mut finished = Finished::default();

@@ -44,6 +44,8 @@ fn in_steps(corpus: &Corpus, steps: &[Step]) -> Rooms {
             }
             Step::Assign(session) => rooms.assign(&sessions[session.index(sessions.len())]),
         }
+        // Sums that were asked for before are not what is told later.
+        rooms.summaries(&sessions);
     }
     for (file, bytes) in files {
         rooms.write(file, bytes);
@@ -65,6 +67,8 @@ proptest! {
     ) {
         let (expected, found) = (in_order(&corpus), in_steps(&corpus, &steps));
         prop_assert_eq!(found.dump(), expected.dump());
+        let sessions = corpus.sessions();
+        prop_assert_eq!(found.summaries(&sessions), expected.summaries(&sessions));
         // Once more, from the first byte: what is there stays there.
         let before = expected.dump();
         for file in corpus.files.keys() {

@@ -89,7 +89,7 @@ fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> any
     let outbox = Outbox::new(&config.data_dir);
     let name = outbox.put(&intent)?;
     let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
-    if let Err(fault) = books.book_run(&outbox, &name, &intent) {
+    if let Err(fault) = books.book_intent(&name, &intent) {
         tracing::error!("{}", chain(&fault));
     }
     // The own task first, then what others left.

@@ -24,6 +24,7 @@ use crate::ledger::FILE_NAME;
 use crate::ledger::Ledger;
 use crate::pricing::UnknownModel;
 use crate::project::Project;
+use crate::summary::TaskSummary;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -133,6 +134,14 @@ impl Rooms {
 
     pub(super) fn project_all(&self) {
         assert!(self.books.borrow_mut().project_all().unwrap().deferred.is_empty());
+    }
+
+    /// Returns what each task comes to, as whoever asks now is told.
+    pub(super) fn summaries(&self, sessions: &[SessionId]) -> Vec<TaskSummary> {
+        let ledger = &self.books.borrow().ledger;
+        let tasks = sessions.iter().flat_map(|session| ledger.tasks_named(&task_of(session)).unwrap());
+        let summaries = tasks.map(|(row, _)| ledger.task_summary(row).unwrap());
+        summaries.map(|summary| TaskSummary { project: PathBuf::new(), ..summary }).collect()
     }
 
     /// Returns what the ledger knows, in an order that does not depend on how it came to know it.

@@ -121,6 +121,9 @@ impl Config {
         let cwd = std::env::current_dir()
             .or_else(|error| home.clone().ok_or(error))
             .context("there is no present folder")?;
+        if let Some(project) = project {
+            anyhow::ensure!(project.is_dir(), "there is no folder `{}`", project.display());
+        }
         let hook = hook_environment();
         let start =
             project.map(Path::to_owned).or_else(|| hook.project_dir.clone()).unwrap_or_else(|| cwd.clone());

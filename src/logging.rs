@@ -28,6 +28,8 @@ pub fn to_file(data_dir: &Path) {
         .with_target(false)
         .with_max_level(LevelFilter::INFO)
         .with_writer(Mutex::new(log))
+        // A full disk drops lines of the log; the words about that would reach the user.
+        .log_internal_errors(false)
         .finish();
     // It fails if a subscriber is set already, which then stays.
     let _already_set = tracing::subscriber::set_global_default(subscriber);

@@ -13,12 +13,21 @@ use crate::pricing::UnknownModel;
 use crate::pricing::Warning;
 use crate::usage::RequestFacts;
 
+/// The price table of a project.
+#[derive(Debug)]
+enum Table {
+    /// With all its files.
+    Whole(PriceTable),
+    /// A file could not be read: the built-in one stands in for it.
+    Replaced,
+}
+
 /// Price tables by project.
 #[derive(Debug)]
 pub struct PriceTables {
     user_dir: PathBuf,
     unknown_model: UnknownModel,
-    tables: HashMap<Option<PathBuf>, PriceTable>,
+    tables: HashMap<Option<PathBuf>, Table>,
     faults: Vec<ModelsFileError>,
     warnings: Vec<Warning>,
 }
@@ -37,23 +46,33 @@ impl PriceTables {
 
     /// Prices a request with the table of `project`.
     ///
-    /// A models.json that cannot be read does not stop the booking: the built-in prices hold, the fault is kept
-    /// for [`PriceTables::faults`], and `cmat reprice` puts it right once the file is mended.
+    /// A models.json that cannot be read does not stop the booking: the built-in prices are taken and marked as
+    /// estimated, the fault is kept for [`PriceTables::faults`], and `cmat reprice` puts it right once the file is
+    /// mended.
     pub fn charges(&mut self, project: Option<&Path>, facts: &RequestFacts) -> Vec<Charge> {
         let key = project.map(Path::to_owned);
         let table = self.tables.entry(key).or_insert_with(|| {
             match models_file::load(project, Some(&self.user_dir)) {
                 Ok(loaded) => {
                     self.warnings.extend(loaded.warnings);
-                    loaded.table
+                    Table::Whole(loaded.table)
                 }
                 Err(fault) => {
                     self.faults.push(fault);
-                    PriceTable::built_in().clone()
+                    Table::Replaced
                 }
             }
         });
-        pricing::charges(facts, table, self.unknown_model)
+        match table {
+            Table::Whole(table) => pricing::charges(facts, table, self.unknown_model),
+            Table::Replaced => {
+                let mut charges = pricing::charges(facts, PriceTable::built_in(), self.unknown_model);
+                for charge in &mut charges {
+                    charge.estimated |= charge.price.is_some();
+                }
+                charges
+            }
+        }
     }
 
     /// Returns the price tables that could not be used so far, and forgets them.

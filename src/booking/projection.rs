@@ -13,8 +13,10 @@ use std::time::Instant;
 
 use walkdir::WalkDir;
 
+use crate::booking;
 use crate::booking::BookingError;
 use crate::booking::Books;
+use crate::id::ModelId;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
@@ -22,8 +24,12 @@ use crate::ledger::foreign::ForeignFigures;
 use crate::ledger::foreign::Projection;
 use crate::ledger::foreign::Which;
 use crate::money::Usd;
+use crate::printable::Printable;
+use crate::project::Project;
 use crate::summary::Elsewhere;
 use crate::summary::TaskSummary;
+use crate::summary::Totals;
+use crate::task_queue::Change;
 use crate::task_queue::CostKeys;
 use crate::task_queue::QueueDocument;
 use crate::task_queue::QueueError;
@@ -46,6 +52,17 @@ pub struct Projected {
     pub n_written: u64,
     /// Queues that could not be brought up to date yet, and why.
     pub deferred: Vec<QueueError>,
+    /// Tasks that cannot show their cost as they stand in their queue.
+    pub n_refused: u64,
+    /// What a person should know of the queues: figures of others that were replaced, tasks that stand there oddly.
+    pub notes: Vec<String>,
+}
+
+impl Projected {
+    /// Returns whether every queue shows what the ledger knows.
+    pub fn is_complete(&self) -> bool {
+        self.deferred.is_empty() && self.n_refused == 0
+    }
 }
 
 /// What one task's keys hold and shall hold.
@@ -74,6 +91,26 @@ impl Books {
         self.project_queues(Which::All)
     }
 
+    /// Has the queue of `project` show those of its tasks that cmat recorded before the queue had them.
+    ///
+    /// # Errors
+    /// Only those of the ledger; a queue that cannot be read shows nothing new.
+    pub fn show_late_tasks(&mut self, project: &Project) -> Result<(), BookingError> {
+        let Some(queue) = booking::find_queue(project) else { return Ok(()) };
+        let Ok(document) = queue.read(self.deadline.min(Instant::now() + LONGEST_WAIT)) else {
+            return Ok(());
+        };
+        for queued in document.tasks() {
+            let found = self.ledger.tasks_named(&queued.id)?;
+            if let Some((task, _)) = found.into_iter().find(|(_, root)| *root == project.root) {
+                let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
+                recording.show_in_queue(task, queue.path())?;
+                recording.commit()?;
+            }
+        }
+        Ok(())
+    }
+
     fn project_queues(&mut self, which: Which) -> Result<Projected, BookingError> {
         let mut projected = Projected::default();
         let mut by_queue: BTreeMap<PathBuf, Vec<Projection>> = BTreeMap::new();
@@ -82,9 +119,10 @@ impl Books {
         }
         for (queue, projections) in by_queue {
             let deadline = self.deadline.min(Instant::now() + LONGEST_WAIT);
-            match self.project(&TaskQueue::new(&queue), projections, deadline)? {
-                Ok(n_written) => projected.n_written += n_written,
-                Err(error) => projected.deferred.push(error),
+            if let Err(error) =
+                self.project(&TaskQueue::new(&queue), projections, deadline, &mut projected)?
+            {
+                projected.deferred.push(error);
             }
         }
         Ok(projected)
@@ -95,23 +133,23 @@ impl Books {
         queue: &TaskQueue,
         projections: Vec<Projection>,
         deadline: Instant,
-    ) -> Result<Result<u64, QueueError>, BookingError> {
+        projected: &mut Projected,
+    ) -> Result<Result<(), QueueError>, BookingError> {
         let mut waiting = projections;
-        let mut n_written = 0;
         while !waiting.is_empty() {
             let document = match queue.read(deadline) {
                 Ok(document) => document,
                 Err(error) => return Ok(Err(error)),
             };
-            let plans = self.plan(&document, std::mem::take(&mut waiting))?;
+            let plans = self.plan(&document, std::mem::take(&mut waiting), &mut projected.notes)?;
             drop(document);
-            let changed = match replace(queue, &plans, deadline) {
-                Ok((written, changed)) => {
-                    n_written += written;
-                    changed
-                }
+            let (change, changed) = match replace(queue, &plans, deadline) {
+                Ok(replaced) => replaced,
                 Err(error) => return Ok(Err(error)),
             };
+            projected.n_written += change.written.len() as u64;
+            projected.n_refused += change.malformed.len() as u64;
+            projected.notes.extend(oddities(queue, &change));
             let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
             for plan in plans {
                 if changed.contains(plan.projection.name.as_str()) {
@@ -128,7 +166,7 @@ impl Books {
                 return Ok(Err(QueueError::Restless { path: queue.path().to_owned() }));
             }
         }
-        Ok(Ok(n_written))
+        Ok(Ok(()))
     }
 
     /// Compares what the queue shows with the ledger, keeps what others wrote, and decides what it shall show.
@@ -136,6 +174,7 @@ impl Books {
         &mut self,
         document: &QueueDocument,
         projections: Vec<Projection>,
+        notes: &mut Vec<String>,
     ) -> Result<Vec<Plan>, BookingError> {
         let mut plans = Vec::new();
         for mut projection in projections {
@@ -143,7 +182,7 @@ impl Books {
             let found = queued.as_ref().map(|task| task.costs.clone()).unwrap_or_default();
             let mut wanted = self.wanted(&projection, &found)?;
             if found != wanted && self.is_foreign(&projection, &found)? {
-                projection.baseline = Some(self.keep(&projection, &found)?);
+                projection.baseline = Some(self.keep(&projection, &found, notes)?);
                 wanted = self.wanted(&projection, &found)?;
             }
             plans.push(Plan { projection, queued, found, wanted });
@@ -194,13 +233,27 @@ impl Books {
 
     /// Keeps what another writer left, and adds its increase to the task if it is from elsewhere; returns the new
     /// baseline of the task's keys.
-    fn keep(&mut self, projection: &Projection, found: &CostKeys) -> Result<String, BookingError> {
+    fn keep(
+        &mut self,
+        projection: &Projection,
+        found: &CostKeys,
+        notes: &mut Vec<String>,
+    ) -> Result<String, BookingError> {
         let text = figures(found);
         let baseline = projection.baseline.as_deref().map(keys_of).unwrap_or_default();
         let increase = match found.session_id.as_deref().map(SessionId::new) {
             Some(Ok(session)) if !self.is_known_session(&session)? => increase(&baseline, found),
             _ => None,
         };
+        if increase.is_none() {
+            notes.push(format!(
+                "task {}: another program had put cost_usd {} into `{}`; that is kept in the ledger, and replaced there \
+                 by what cmat recorded (`cmat doctor` tells more)",
+                Printable(&projection.name),
+                Printable(found.usd.as_deref().unwrap_or("-")),
+                projection.queue.display(),
+            ));
+        }
         let mut recording = self.ledger.record(Durability::Irreplaceable, self.now)?;
         recording.foreign_figures(
             projection,
@@ -233,19 +286,19 @@ impl Books {
 
 /// Replaces the keys of all planned tasks at once.
 ///
-/// Returns how many were written, and which tasks somebody changed since they were planned.
+/// Returns what came of it, and which tasks somebody changed since they were planned.
 fn replace(
     queue: &TaskQueue,
     plans: &[Plan],
     deadline: Instant,
-) -> Result<(u64, BTreeSet<String>), QueueError> {
+) -> Result<(Change, BTreeSet<String>), QueueError> {
     let differing: BTreeMap<&str, &Plan> = plans
         .iter()
         .filter(|plan| plan.queued.is_some() && plan.found != plan.wanted)
         .map(|plan| (plan.projection.name.as_str(), plan))
         .collect();
     if differing.is_empty() {
-        return Ok((0, BTreeSet::new()));
+        return Ok((Change::default(), BTreeSet::new()));
     }
     let ids = differing.keys().filter_map(|name| TaskId::new(*name).ok()).collect();
     let mut changed = BTreeSet::new();
@@ -258,7 +311,40 @@ fn replace(
         changed.insert(task.id.as_str().to_owned());
         None
     })?;
-    Ok((change.written.len() as u64, changed))
+    Ok((change, changed))
+}
+
+/// Tells of tasks that stand in a queue in a way that keeps their cost from being shown, or shown twice.
+fn oddities(queue: &TaskQueue, change: &Change) -> Vec<String> {
+    let path = queue.path().display();
+    let malformed = change.malformed.iter().map(|task| {
+        format!("task {task}: its `metadata` in `{path}` is no object, so it cannot show the cost")
+    });
+    let repeated = change
+        .repeated
+        .iter()
+        .map(|task| format!("task {task} stands in `{path}` more than once; the first one shows the cost"));
+    malformed.chain(repeated).collect()
+}
+
+/// Returns what a task comes to by the figures that stand in its queue; `None` if they are none.
+///
+/// For tasks that the ledger has no request of: another program recorded them, before cmat or elsewhere.
+pub fn as_stored(queued: &QueuedTask, project: &Path) -> Option<TaskSummary> {
+    queued.costs.usd.as_ref()?;
+    let elsewhere = increase(&CostKeys::default(), &queued.costs)?;
+    let model = queued.costs.model.as_deref().and_then(|id| ModelId::new(id).ok());
+    Some(TaskSummary {
+        task: queued.id.clone(),
+        project: project.to_owned(),
+        title: queued.title.clone(),
+        enhancement: queued.enhancement.clone(),
+        agent: queued.assigned_agent.clone(),
+        totals: Totals::default(),
+        models: model.map(|id| (id, Totals::default())).into_iter().collect(),
+        sessions: Vec::new(),
+        elsewhere,
+    })
 }
 
 /// Returns the seven values that show what a task comes to; `found` fills in what only another writer knows.

@@ -1,5 +1,6 @@
 //! `cmat costs extract | show | enhancement`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::booking;
 use crate::booking::Books;
+use crate::booking::projection;
 use crate::cli::CostsCommand;
 use crate::cli::EnhancementArgs;
 use crate::cli::ExtractArgs;
@@ -20,12 +22,12 @@ use crate::commands::NotFound;
 use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
+use crate::commands::faults_of_queues;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::task::TaskRow;
 use crate::ledger::totals::Scope;
 use crate::models_file;
-use crate::money::grouped;
 use crate::report;
 use crate::report::cost_sheet;
 use crate::report::cost_sheet::EnhancementSheet;
@@ -80,12 +82,12 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         let certainty = report::Certainty::of(&share);
         writeln!(context.out, "Cost extracted: {}", report::amount(share.cost.total(), certainty))?;
     }
-    for fault in &extracted.projected.deferred {
-        complain(&format!("recorded, but not yet shown in the task queue: {}", chain(fault)));
+    for fault in faults_of_queues(&extracted.projected) {
+        complain(&fault);
     }
     remark(&share);
     let exit = certain_exit(&share, context);
-    Ok(if extracted.projected.deferred.is_empty() { exit } else { Exit::Deferred })
+    Ok(if extracted.projected.is_complete() { exit } else { Exit::Deferred })
 }
 
 /// Returns whether the project's queue, or cmat itself, has the task. Without a queue every task is known.
@@ -115,14 +117,14 @@ fn show(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         Some(row) => Some(books.ledger.task_summary(row)?),
         None => None,
     };
-    match summary {
-        Some(summary) if summary.totals.requests > 0 || summary.elsewhere.entries > 0 => {
-            show_summary(&summary, &books, args, context)
-        }
-        _ => match queued_task(&task, &books, context).filter(|queued| queued.costs.usd.is_some()) {
-            Some(queued) => show_stored(&queued, context),
-            None => Err(NotFound(format!("no cost data found for task: {task}")).into()),
-        },
+    let is_known = |summary: &TaskSummary| summary.totals.requests > 0 || summary.elsewhere.entries > 0;
+    if let Some(summary) = summary.filter(is_known) {
+        return show_summary(&summary, &books, args, context);
+    }
+    let queued = queued_task(&task, &books, context);
+    match queued.and_then(|queued| projection::as_stored(&queued, &context.config.project.root)) {
+        Some(stored) => show_summary(&stored, &books, args, context),
+        None => Err(NotFound(format!("no cost data found for task: {task}")).into()),
     }
 }
 
@@ -145,40 +147,11 @@ fn show_summary(
     if summary.project != context.config.project.root {
         complain(&format!("of project {}", summary.project.display()));
     }
+    if summary.totals.requests == 0 {
+        complain("as another program recorded it; cmat has read no request of it");
+    }
     remark(&summary.totals);
     Ok(certain_exit(&summary.totals, context))
-}
-
-/// Shows what another program stored for a task that the ledger knows nothing of, as it stands there.
-fn show_stored(queued: &QueuedTask, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let costs = &queued.costs;
-    if context.global.json {
-        let document = serde_json::json!({
-            "schema": "cmat.costs.show/1",
-            "task": queued.id.as_str(),
-            "enhancement": queued.enhancement,
-            "requests": 0,
-            "cost_usd": costs.usd,
-            "metadata": metadata(costs),
-            "warnings": [{ "code": "stored", "message": "as stored in the task queue; the ledger has no requests of it" }],
-        });
-        context.print_json(&document)?;
-        return Ok(Exit::Done);
-    }
-    let count = |text: &Option<String>| match text.as_deref() {
-        None => "0".to_owned(),
-        Some(text) => text.trim().parse::<u64>().map(grouped).unwrap_or_else(|_| text.to_owned()),
-    };
-    let sheet = TaskSheet {
-        model: costs.model.clone().unwrap_or_else(|| "-".to_owned()),
-        input: count(&costs.input_tokens),
-        output: count(&costs.output_tokens),
-        cache_write: count(&costs.cache_creation_tokens),
-        cache_read: count(&costs.cache_read_tokens),
-        cost: format!("${}", costs.usd.as_deref().unwrap_or("0.0000")),
-    };
-    write!(context.out, "{}", sheet.render(queued.id.as_str()))?;
-    Ok(Exit::Done)
 }
 
 fn queued_task(task: &TaskId, books: &Books, context: &Context<'_>) -> Option<QueuedTask> {
@@ -209,11 +182,20 @@ pub(super) fn find_task(
 
 fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.settled_books()?;
-    let Some(project) = project_of_enhancement(&args.name, &books, context)? else {
-        return no_enhancement(args, context);
+    let stored = stored_tasks(&args.name, &books, context);
+    let here = &context.config.project.root;
+    let project = match project_of_enhancement(&args.name, &books, context)? {
+        None if stored.is_empty() => return no_enhancement(args, context),
+        None => here.clone(),
+        Some(project) => project,
     };
     let rows = books.ledger.tasks_of_enhancement(&project, &args.name)?;
-    let tasks = rows.into_iter().map(|row| books.ledger.task_summary(row)).collect::<Result<Vec<_>, _>>()?;
+    let mut tasks =
+        rows.into_iter().map(|row| books.ledger.task_summary(row)).collect::<Result<Vec<_>, _>>()?;
+    if project == *here {
+        let recorded: BTreeSet<_> = tasks.iter().map(|task| task.task.clone()).collect();
+        tasks.extend(stored.into_iter().filter(|task| !recorded.contains(&task.task)));
+    }
     let without_task = books.ledger.totals(Scope::OutsideTasks(&project, &args.name))?;
     let sheet = EnhancementSheet { name: &args.name, tasks: &tasks, without_task: without_task.as_ref() };
     if context.global.json {
@@ -230,6 +212,20 @@ fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Res
     let totals = sheet.totals();
     remark(&totals);
     Ok(certain_exit(&totals, context))
+}
+
+/// Returns the tasks of the project's queue that belong to the enhancement, by the figures that stand there.
+fn stored_tasks(name: &str, books: &Books, context: &Context<'_>) -> Vec<TaskSummary> {
+    let project = &context.config.project;
+    let Some(document) = booking::find_queue(project).and_then(|queue| queue.read(books.deadline).ok())
+    else {
+        return Vec::new();
+    };
+    document
+        .tasks()
+        .filter(|queued| queued.enhancement.as_deref() == Some(name))
+        .filter_map(|queued| projection::as_stored(&queued, &project.root))
+        .collect()
 }
 
 fn no_enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {

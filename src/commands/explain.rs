@@ -10,40 +10,46 @@ use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::totals::Scope;
 use crate::printable::Printable;
+use crate::report::Certainty;
 use crate::report::explanation;
+use crate::report::explanation::Explained;
 use crate::report::explanation::Length;
-use crate::summary::ExplainedRequest;
+use crate::summary::Elsewhere;
 
 pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.settled_books()?;
-    let requests = find(&args.what, &books, context)?;
-    if requests.is_empty() {
+    let Some(explained) = find(&args.what, &books, context)? else {
         return Err(NotFound(format!(
             "no task, session or request `{}` has a recorded cost",
             Printable(&args.what)
         ))
         .into());
-    }
+    };
     if context.global.json {
-        context.print_json(&explanation::document(&args.what, &requests))?;
+        context.print_json(&explanation::document(&args.what, &explained))?;
     } else {
         let length = if args.all { Length::Whole } else { Length::Short };
-        write!(context.out, "{}", explanation::render(&requests, length))?;
+        write!(context.out, "{}", explanation::render(&explained, length))?;
     }
     Ok(Exit::Done)
 }
 
 /// Takes the text for a task, else for a session, else for a request.
-fn find(what: &str, books: &Books, context: &Context<'_>) -> anyhow::Result<Vec<ExplainedRequest>> {
-    let mut requests = Vec::new();
+fn find(what: &str, books: &Books, context: &Context<'_>) -> anyhow::Result<Option<Explained>> {
     if let Some(task) = costs::find_task(&TaskId::new(what)?, books, context)? {
-        requests = books.ledger.explain(Scope::Task(task))?;
+        let summary = books.ledger.task_summary(task)?;
+        if summary.totals.requests > 0 || summary.elsewhere.entries > 0 {
+            let requests = books.ledger.explain(Scope::Task(task))?;
+            let certainty = Certainty::of(&summary.totals);
+            return Ok(Some(Explained { requests, elsewhere: summary.elsewhere, certainty }));
+        }
     }
-    if requests.is_empty() {
-        requests = books.ledger.explain(Scope::Session(&SessionId::new(what)?))?;
+    for scope in [Scope::Session(&SessionId::new(what)?), Scope::Request(what)] {
+        if let Some(totals) = books.ledger.totals(scope)? {
+            let requests = books.ledger.explain(scope)?;
+            let certainty = Certainty::of(&totals);
+            return Ok(Some(Explained { requests, elsewhere: Elsewhere::default(), certainty }));
+        }
     }
-    if requests.is_empty() {
-        requests = books.ledger.explain(Scope::Request(what))?;
-    }
-    Ok(requests)
+    Ok(None)
 }

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use crate::booking::leftovers::Ripe;
 use crate::commands::chain;
 use crate::commands::faults_of;
+use crate::commands::faults_of_queues;
 use crate::commands::open_books;
 use crate::config::Config;
 use crate::id::SessionId;
@@ -57,7 +58,6 @@ pub(super) fn run(arguments: &[OsString]) {
     let outcome = panic::catch_unwind(|| {
         let config = Config::read(None).or_else(|_unusable| Config::without_file(None))?;
         logging::to_file(&config.data_dir);
-        leave_at(started + config.hook.limit);
         match arguments.first().map(|event| event.to_string_lossy()) {
             Some(event) if event == "session-end" => session_end(&config, &arguments[1..], started),
             event => {
@@ -88,19 +88,22 @@ fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> any
     }
     let outbox = Outbox::new(&config.data_dir);
     let name = outbox.put(&intent)?;
+    // From here on nothing is lost, however short the time is.
+    leave_at(started + config.hook.limit);
     let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
     if let Err(fault) = books.book_intent(&name, &intent) {
         tracing::error!("{}", chain(&fault));
     }
     // The own task first, then what others left.
     let projected = books.project_pending()?;
-    for fault in &projected.deferred {
-        tracing::warn!("{}", chain(fault));
+    for fault in faults_of_queues(&projected) {
+        tracing::warn!("{fault}");
     }
     let finished = books.finish_leftovers(&outbox, Ripe::Older(RIPE_AGE))?;
     for fault in faults_of(&finished, &mut books) {
         tracing::warn!("{fault}");
     }
+    books.ledger.sum_up_all()?;
     Ok(())
 }
 

@@ -23,13 +23,13 @@ use std::io::Write;
 use std::time::Duration;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::booking::Books;
 use crate::booking::leftovers::Finished;
 use crate::booking::leftovers::Ripe;
 use crate::booking::prices::PriceTables;
+use crate::booking::projection::Projected;
 use crate::cli::Cli;
 use crate::cli::Command;
 use crate::cli::Global;
@@ -173,7 +173,7 @@ impl Context<'_> {
 fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
     let wait = deadline.saturating_duration_since(Instant::now()).min(LEDGER_PATIENCE);
     Ok(Books {
-        ledger: Ledger::open(&config.data_dir, wait).context("nothing was recorded")?,
+        ledger: Ledger::open(&config.data_dir, wait)?,
         prices: PriceTables::new(&config.user_dir, config.unknown_model),
         home: config.home.clone(),
         claude_folders: config.claude_folders.clone(),
@@ -186,7 +186,7 @@ fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
 fn faults_of(finished: &Finished, books: &mut Books) -> Vec<String> {
     let unreadable = finished.unreadable.iter().map(|fault| chain(fault));
     let unread = finished.faults.iter().map(|fault| chain(fault));
-    let deferred = finished.projected.deferred.iter().map(|fault| chain(fault));
+    let deferred = faults_of_queues(&finished.projected);
     let prices = books.prices.faults();
     let prices = prices.iter().map(|fault| format!("{}; the built-in prices were used", chain(fault)));
     let rows = books.prices.warnings();
@@ -195,6 +195,15 @@ fn faults_of(finished: &Finished, books: &mut Books) -> Vec<String> {
         format!("{} ended sessions are not read to their end; `cmat reconcile` reads on", finished.n_left)
     });
     unreadable.chain(unread).chain(unfinished).chain(deferred).chain(prices).chain(rows).collect()
+}
+
+/// Returns what a person should know of the task queues after a projection.
+fn faults_of_queues(projected: &Projected) -> Vec<String> {
+    let deferred = projected
+        .deferred
+        .iter()
+        .map(|fault| format!("recorded, but not yet shown in the task queue: {}", chain(fault)));
+    deferred.chain(projected.notes.iter().cloned()).collect()
 }
 
 /// Returns an error and what caused it as one message.

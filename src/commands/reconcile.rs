@@ -16,6 +16,7 @@ use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::faults_of;
+use crate::commands::faults_of_queues;
 use crate::commands::open_books;
 use crate::project;
 
@@ -41,9 +42,11 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
             }
         }
     }
+    books.show_late_tasks(&context.config.project)?;
     let projected = books.project_all()?;
-    for fault in &projected.deferred {
-        complain(&format!("not yet shown in the task queue: {}", chain(fault)));
+    books.ledger.sum_up_all()?;
+    for fault in faults_of_queues(&projected) {
+        complain(&fault);
     }
     let n_new = books.ledger.n_all_requests()?.saturating_sub(before);
     let n_restored = projected.n_written + finished.projected.n_written;
@@ -63,7 +66,7 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
             finished.n_booked
         )?;
     }
-    Ok(if projected.deferred.is_empty() { Exit::Done } else { Exit::Deferred })
+    Ok(if projected.is_complete() { Exit::Done } else { Exit::Deferred })
 }
 
 /// Returns the main transcripts of all Claude Code folders, and agents' files without a main one.

@@ -7,6 +7,7 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::chain;
 use crate::commands::complain;
+use crate::commands::faults_of_queues;
 use crate::ledger::Durability;
 use crate::ledger::charges::Repriced;
 use crate::money::Usd;
@@ -40,10 +41,10 @@ pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Resu
         return Ok(Exit::Done);
     }
     let projected = books.project_pending()?;
-    for fault in &projected.deferred {
-        complain(&format!("not yet shown in the task queue: {}", chain(fault)));
+    for fault in faults_of_queues(&projected) {
+        complain(&fault);
     }
-    Ok(if projected.deferred.is_empty() { Exit::Done } else { Exit::Deferred })
+    Ok(if projected.is_complete() { Exit::Done } else { Exit::Deferred })
 }
 
 fn show(repriced: &Repriced, args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Result<()> {

@@ -42,7 +42,7 @@ CREATE TABLE file (
     unanswered INTEGER NOT NULL,            -- 1: the last prompt has no answer in the file
     skipped INTEGER NOT NULL                -- lines that could not be read
 ) STRICT;
-CREATE INDEX unanswered_file ON file (session) WHERE unanswered;
+CREATE INDEX lacking_file ON file (session) WHERE unanswered OR skipped > 0;
 
 CREATE TABLE skipped_line (
     file INTEGER NOT NULL REFERENCES file (id),

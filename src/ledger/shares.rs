@@ -62,7 +62,7 @@ impl Ledger {
     pub(super) fn shares(&self, task: TaskRow) -> Result<Shares, LedgerError> {
         self.sum_up(task)?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT session.name, EXISTS (SELECT 1 FROM file WHERE file.session = session.id AND unanswered),
+            "SELECT session.name, EXISTS (SELECT 1 FROM file WHERE file.session = session.id AND (unanswered OR skipped > 0)),
                     model, n_first, first, last, totals
              FROM share JOIN session ON session.id = share.session WHERE task = ?1 ORDER BY share.session",
         )?;
@@ -95,6 +95,13 @@ impl Ledger {
         Ok(sums)
     }
 
+    /// Sums up all tasks that changed, so that whoever asks for one need not wait.
+    pub fn sum_up_all(&self) -> Result<(), LedgerError> {
+        let mut statement = self.connection.prepare("SELECT DISTINCT task FROM stale_share")?;
+        let tasks = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        tasks.into_iter().try_for_each(|task| self.sum_up(TaskRow(task)))
+    }
+
     fn sum_up(&self, task: TaskRow) -> Result<(), LedgerError> {
         let is_stale: bool = self
             .connection
@@ -122,10 +129,10 @@ impl Ledger {
 }
 
 impl Shares {
-    fn add(&mut self, session: SessionId, unanswered: bool, sum: &ModelSum) {
+    fn add(&mut self, session: SessionId, lacking: bool, sum: &ModelSum) {
         self.models.entry(sum.model.clone()).or_default().add(&sum.totals);
-        // Nobody knows which model would have answered, so only the session and the whole are lower bounds.
-        let totals = sum.of_requests(unanswered);
+        // Nobody knows which model the lacking answer or line was of, so only the session and the whole are lower bounds.
+        let totals = sum.of_requests(lacking);
         self.whole.add(&totals);
         match self.sessions.last_mut() {
             Some(share) if share.session == session => {
@@ -139,11 +146,12 @@ impl Shares {
 }
 
 impl ModelSum {
-    /// Returns the totals as they add up over models: each request counts once.
-    pub(super) fn of_requests(&self, unanswered: bool) -> Totals {
+    /// Returns the totals as they add up over models: each request counts once. If something is `lacking` in the
+    /// transcript (an answer, or a line that could not be read), they are a lower bound.
+    pub(super) fn of_requests(&self, lacking: bool) -> Totals {
         let mut totals = self.totals.clone();
         totals.requests = self.n_first;
-        totals.lower_bound |= unanswered;
+        totals.lower_bound |= lacking;
         totals
     }
 }

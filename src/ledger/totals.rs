@@ -54,15 +54,15 @@ impl Ledger {
     pub fn totals(&self, scope: Scope<'_>) -> Result<Option<Totals>, LedgerError> {
         let (condition, parameters) = scope.condition();
         let parameters: Vec<&dyn ToSql> = parameters.iter().map(AsRef::as_ref).collect();
-        let unanswered: bool = self
+        let lacking: bool = self
             .connection
             .prepare_cached(&format!(
-                "SELECT EXISTS (SELECT 1 FROM file WHERE unanswered AND session IN
+                "SELECT EXISTS (SELECT 1 FROM file WHERE (unanswered OR skipped > 0) AND session IN
                      (SELECT request.owner FROM request WHERE {condition}))"
             ))?
             .query_row(parameters.as_slice(), |row| row.get(0))?;
         let sums = self.sums(condition, &parameters)?;
-        Ok(sums.iter().map(|sum| sum.of_requests(unanswered)).reduce(|mut whole, totals| {
+        Ok(sums.iter().map(|sum| sum.of_requests(lacking)).reduce(|mut whole, totals| {
             whole.add(&totals);
             whole
         }))
@@ -116,7 +116,7 @@ impl Ledger {
         let summary = self.connection.prepare_cached(
             "SELECT task.name, project.path, title,
                     coalesce(enhancement, (SELECT max(binding.enhancement) FROM binding WHERE task = task.id)),
-                    agent
+                    coalesce(agent, (SELECT max(binding.agent) FROM binding WHERE task = task.id))
              FROM task JOIN project ON project.id = task.project WHERE task.id = ?1",
         )?.query_row([task.0], |row| {
             Ok((row.get::<_, String>(0)?, path_from(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?))

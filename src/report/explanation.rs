@@ -12,6 +12,9 @@ use crate::pricing::Price;
 use crate::pricing::PriceSource;
 use crate::printable::Printable;
 use crate::report::COST_PLACES;
+use crate::report::Certainty;
+use crate::report::amount;
+use crate::summary::Elsewhere;
 use crate::summary::ExplainedCharge;
 use crate::summary::ExplainedRequest;
 
@@ -33,8 +36,20 @@ impl Length {
     }
 }
 
-/// Returns the explanation of `requests` as text.
-pub fn render(requests: &[ExplainedRequest], length: Length) -> String {
+/// What is explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// The requests, in the order they were made.
+    pub requests: Vec<ExplainedRequest>,
+    /// What other writers recorded beside them.
+    pub elsewhere: Elsewhere,
+    /// How sure the sum of the requests is.
+    pub certainty: Certainty,
+}
+
+/// Returns an explanation as text.
+pub fn render(explained: &Explained, length: Length) -> String {
+    let requests = &explained.requests;
     let mut text = String::from("  times in UTC, prices in USD per million tokens\n");
     for request in requests.iter().take(length.limit()) {
         explain_request(&mut text, request);
@@ -48,12 +63,20 @@ pub fn render(requests: &[ExplainedRequest], length: Length) -> String {
     let repeats = if n_repeats == 1 { "repeat" } else { "repeats" };
     let _infallible = writeln!(
         text,
-        "  {more}Σ ${total} → ${}   lines read {}, distinct requests {} ({} {repeats} ignored)",
-        total.rounded(COST_PLACES),
+        "  {more}Σ ${total} → {}   lines read {}, distinct requests {} ({} {repeats} ignored)",
+        amount(total, explained.certainty),
         grouped(n_lines),
         grouped(n_requests),
         grouped(n_repeats),
     );
+    if explained.elsewhere.entries > 0 {
+        let _infallible = writeln!(
+            text,
+            "  + ${} recorded elsewhere → {} in all",
+            explained.elsewhere.cost.rounded(COST_PLACES),
+            amount(total + explained.elsewhere.cost, explained.certainty),
+        );
+    }
     text
 }
 
@@ -148,7 +171,8 @@ fn row_of(charge: &ExplainedCharge) -> String {
 }
 
 /// Returns `cmat.explain/1`: every request, every charge, the whole price row.
-pub fn document(what: &str, requests: &[ExplainedRequest]) -> Value {
+pub fn document(what: &str, explained: &Explained) -> Value {
+    let requests = &explained.requests;
     let total: Usd = requests.iter().map(ExplainedRequest::cost).sum();
     json!({
         "schema": "cmat.explain/1",
@@ -156,6 +180,9 @@ pub fn document(what: &str, requests: &[ExplainedRequest]) -> Value {
         "requests": requests.len(),
         "lines": requests.iter().map(|request| request.n_lines).sum::<u64>(),
         "cost_usd": total,
+        "recorded_elsewhere_usd": explained.elsewhere.cost,
+        "estimated": explained.certainty.estimated,
+        "lower_bound": explained.certainty.at_least,
         "rows": requests.iter().map(request_row).collect::<Vec<_>>(),
     })
 }

@@ -57,11 +57,12 @@ pub fn amount_in_words(cost: Usd, certainty: Certainty) -> String {
 pub fn remarks(totals: &Totals) -> Vec<String> {
     let mut remarks = Vec::new();
     if totals.estimated {
-        remarks.push("estimated: some models have no price row and took the default model's price (`cmat models check`)".to_owned());
+        remarks.push("estimated: a model or a price table is missing, so another price was taken (`cmat models check`)".to_owned());
     }
     if totals.lower_bound {
         remarks.push(
-            "at least: some answers were cut off, so the transcript understates their output".to_owned(),
+            "at least: the transcript lacks an answer that was cut off, or a line that cannot be read"
+                .to_owned(),
         );
     }
     if !totals.unpriced_models.is_empty() {

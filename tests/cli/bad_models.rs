@@ -54,7 +54,9 @@ fn a_corrupt_table() {
       Output Tokens:         1,000
       Cache Creation:            0
       Cache Read:                0
-      Total Cost:          $0.0180
+      Total Cost:         ~$0.0180
+    --- stderr
+    estimated: a model or a price table is missing, so another price was taken (`cmat models check`)
     ");
     assert_snapshot!(extract(&project("")), @"
     --- stderr

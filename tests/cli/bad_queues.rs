@@ -101,7 +101,7 @@ fn a_queue_that_is_locked_for_ever() {
       Cache Read:                0
       Total Cost:          $0.0180
     --- stderr
-    Warning: cannot lock the task queue: `[project]/.claude/data/task_queue.json.lock` is still locked by another process
+    Warning: recorded, but not yet shown in the task queue: cannot lock the task queue: `[project]/.claude/data/task_queue.json.lock` is still locked by another process
     ");
     drop(lock);
     project.run(["reconcile"]);
@@ -173,7 +173,11 @@ fn a_queue_keeps_its_permissions() {
 #[test]
 fn of_two_tasks_with_one_id_the_first_is_written() {
     let project = project().task("task_1", "another");
-    assert_snapshot!(extract(&project), @"Cost extracted: $0.0180");
+    assert_snapshot!(extract(&project), @"
+    Cost extracted: $0.0180
+    --- stderr
+    task task_1 stands in `[project]/.claude/data/task_queue.json` more than once; the first one shows the cost
+    ");
     assert_snapshot!(project.stored("task_1"), @r#"
     cost_input_tokens: "1000"
     cost_output_tokens: "1000"

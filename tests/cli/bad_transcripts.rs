@@ -97,20 +97,23 @@ fn a_broken_line_costs_only_itself() {
     let good = good_line();
     let torn = &good[..good.len() - 40];
     assert_snapshot!(extract(format!("{torn}\n{good}\n")), @"
-    Cost extracted: $0.0180
+    Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:1: left out: not JSON, or torn
+    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
     ");
     assert_snapshot!(extract(format!("{good}\n{torn}")), @"Cost extracted: $0.0180");
     assert_snapshot!(extract(format!("{torn}{good}\n")), @"
-    Cost extracted: $0.0180
+    Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:1: left out: not JSON, or torn
+    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
     ");
     assert_snapshot!(extract([good.as_bytes(), b"\n{\"type\":\"assistant\",\"usage\":{\"\xff\xfe\x00\n"].concat()), @"
-    Cost extracted: $0.0180
+    Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:2: left out: not JSON, or torn
+    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
     ");
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let deep_content = good.replace("msg_1", "msg_0").replace("\"Done.\"", &deep);
@@ -161,9 +164,10 @@ fn a_line_of_100_mb() {
     writeln!(file, "\"}}\n{good}").unwrap();
     let seen = project.run(["costs", "extract", "task_1", path.to_str().unwrap()]);
     assert_snapshot!(seen, @"
-    Cost extracted: $0.0360
+    Cost extracted: $0.0360+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:2: left out: longer than 64 MiB
+    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
     ");
 }
 

@@ -180,6 +180,8 @@ fn shows_what_the_queue_has_stored_where_cmat_knows_nothing_of_it() {
       Cache Creation:            0
       Cache Read:            8,901
       Total Cost:          $0.0789
+    --- stderr
+    as another program recorded it; cmat has read no request of it
     ");
     assert_eq!(fs::read_to_string(project.queue_path()).unwrap(), queue);
 }

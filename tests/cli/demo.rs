@@ -83,7 +83,7 @@ fn what_it_keeps_is_a_project_to_ask_more_of() {
         demo.seen(&["costs", "enhancement", "search"]),
         "Cost for enhancement 'search':\n  Tasks:              3\n  Input Tokens:       251\n  \
          Output Tokens:   12,648\n  Total Cost:    ~$0.3978\n\
-         estimated: some models have no price row and took the default model's price (`cmat models check`)\n"
+         estimated: a model or a price table is missing, so another price was taken (`cmat models check`)\n"
     );
     let again = demo.project.run(["demo", "--keep", "shop"]);
     assert_eq!(again, "--- stderr\nError: `[project]/shop` is not empty: name a new folder\n--- exit 1\n");

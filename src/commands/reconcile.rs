@@ -19,6 +19,7 @@ use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
 use crate::commands::open_books;
 use crate::project;
+use crate::report::counted;
 
 pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut books = open_books(&context.config, Instant::now() + TO_ITS_END)?;
@@ -29,8 +30,10 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
     }
     let mut n_sessions = 0_u64;
     let mut n_unreadable = 0_u64;
+    let mut n_elsewhere = 0_u64;
     for transcript in transcripts(context) {
         if !args.all && !is_of_project(&transcript, context) {
+            n_elsewhere += 1;
             continue;
         }
         match books.book_session(&transcript, None, None) {
@@ -62,9 +65,18 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
     } else {
         writeln!(
             context.out,
-            "{n_sessions} sessions read, {n_new} new requests; {} hook runs finished, {n_restored} tasks written",
-            finished.n_booked
+            "{} read, {}; {} finished, {} written",
+            counted(n_sessions, "session"),
+            counted(n_new, "new request"),
+            counted(finished.n_booked, "hook run"),
+            counted(n_restored, "task"),
         )?;
+        if n_sessions == 0 && n_elsewhere > 0 {
+            complain(&format!(
+                "{} of other projects: `cmat reconcile --all` reads them",
+                counted(n_elsewhere, "transcript")
+            ));
+        }
     }
     Ok(if projected.is_complete() { Exit::Done } else { Exit::Deferred })
 }

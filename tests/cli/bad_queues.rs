@@ -72,7 +72,7 @@ fn a_repaired_queue_gets_what_was_recorded() {
     fs::write(project.queue_path(), &whole[..whole.len() - 9]).unwrap();
     project.end_session("task_1", "s-1");
     fs::write(project.queue_path(), &whole).unwrap();
-    assert_snapshot!(project.run(["reconcile"]), @"1 sessions read, 0 new requests; 0 hook runs finished, 1 tasks written");
+    assert_snapshot!(project.run(["reconcile"]), @"1 session read, 0 new requests; 0 hook runs finished, 1 task written");
     assert_snapshot!(project.stored("task_1"), @r#"
     cost_input_tokens: "1000"
     cost_output_tokens: "1000"

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use clap::ArgGroup;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -243,7 +244,11 @@ pub struct ModelsAddArgs {
 /// `cmat calc`
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901"
+    before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901",
+    group = ArgGroup::new("tokens")
+        .args(["input", "output", "cache_write", "cache_write_1h", "cache_read"])
+        .required(true)
+        .multiple(true)
 )]
 pub struct CalcArgs {
     /// Model id.

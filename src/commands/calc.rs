@@ -1,6 +1,5 @@
 //! `cmat calc`: what tokens cost, with the arithmetic shown.
 
-use anyhow::bail;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -8,6 +7,7 @@ use serde_json::json;
 use crate::cli::CalcArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::NotFound;
 use crate::commands::complain;
 use crate::commands::models;
 use crate::money::Usd;
@@ -32,7 +32,10 @@ pub(super) fn run(args: &CalcArgs, context: &mut Context<'_>) -> anyhow::Result<
         UnknownModel::Default => table.find_or_default(&args.model),
         UnknownModel::Unpriced => table.get_by_pattern(&args.model),
     };
-    let Some(found) = found else { bail!("Model not found: {}", Printable(&args.model)) };
+    let Some(found) = found else {
+        let model = Printable(&args.model);
+        return Err(NotFound(format!("Model not found: {model} (`cmat models list` lists them)")).into());
+    };
     let tokens = TokenUsage {
         input: args.input,
         output: args.output,

@@ -23,6 +23,9 @@ use crate::printable::Printable;
 use crate::report::price_sheet;
 use crate::report::price_sheet::Detail;
 
+/// What `models which` prints for programs.
+const WHICH_SCHEMA: &str = "cmat.models.which/1";
+
 pub(super) fn run(command: &ModelsCommand, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     match command {
         ModelsCommand::List { prices, all } => list(*prices, *all, context),
@@ -140,10 +143,13 @@ fn reason(found: &Match<'_>) -> String {
 }
 
 fn which_json(model_id: &str, found: Option<&Match<'_>>, day: Date) -> Value {
-    let Some(found) = found else { return json!({"id": null, "model": model_id}) };
+    let Some(found) = found else {
+        return json!({"schema": WHICH_SCHEMA, "id": null, "model": model_id, "reason": "no row fits"});
+    };
     let (prices, _) = found.model.prices_on(day);
     let rates = &prices.prices.rates;
     json!({
+        "schema": WHICH_SCHEMA,
         "id": found.model.id,
         "model": model_id,
         "reason": match found.reason {

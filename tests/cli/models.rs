@@ -318,7 +318,7 @@ fn shows_the_arithmetic() {
     "#);
     assert_snapshot!(calc("gpt-5 --input 1000"), @r#"
     --- stderr
-    Error: Model not found: gpt-5
+    Error: Model not found: gpt-5 (`cmat models list` lists them)
     --- exit 1
     "#);
     assert_snapshot!(calc("claude-sonnet-5-5 --cache-read 1000000 --at 2026-10-06 --json"), @r#"{"schema":"cmat.calc/1","model":"claude-sonnet-5-5","input_tokens":0,"output_tokens":0,"cache_write_5m_tokens":0,"cache_write_1h_tokens":0,"cache_read_tokens":1000000,"cost_usd":"0.2","cost_input_usd":"0","cost_output_usd":"0","cost_cache_write_5m_usd":"0","cost_cache_write_1h_usd":"0","cost_cache_read_usd":"0.2","estimated":false,"price":{"model":"claude-sonnet-5-5","name":"Claude Sonnet 5.5","source":"built_in","effective_from":null,"rates":{"input":"2","output":"10","cache_write_5m":"2.5","cache_write_1h":"4","cache_read":"0.2"},"derived":[],"tier_above":null,"fast":false,"batch":false,"us_inference":false,"factor":"1","web_search_per_1000":"10"}}"#);

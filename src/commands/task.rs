@@ -1,28 +1,39 @@
 //! `cmat task new | use | list | show`, for people without a task queue.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use anyhow::bail;
 use serde_json::json;
 
 use crate::attribution::BindingSource;
 use crate::booking;
+use crate::booking::Books;
 use crate::cli::TaskCommand;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
+use crate::commands::PATIENCE;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::costs;
 use crate::id::TaskId;
 use crate::ledger::Durability;
 use crate::ledger::binding::NewBinding;
+use crate::ledger::task::TaskRow;
+use crate::money::Usd;
 use crate::printable::Printable;
 use crate::report;
 use crate::report::Certainty;
 use crate::report::json as documents;
 use crate::report::table;
 use crate::report::table::Side;
+use crate::summary::Elsewhere;
 use crate::summary::TaskSummary;
+use crate::summary::Totals;
 use crate::task_file;
+use crate::task_queue::QueueDocument;
+use crate::task_queue::QueuedTask;
 
 pub(super) fn run(command: &TaskCommand, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     match command {
@@ -54,8 +65,11 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let task = TaskId::new(id)?;
     let mut books = context.books()?;
     let project = context.config.project.clone();
-    let known = books.ledger.tasks_named(&task)?.iter().any(|(_, root)| *root == project.root);
-    if !known && !is_queued(&task, context) {
+    // Without a queue every task is known, as it is to the hook.
+    if let Some(queue) = read_queue(context)
+        && queue.task(&task).is_none()
+        && row_here(&task, &books, context)?.is_none()
+    {
         return Err(NotFound(format!(
             "task not found: {task} (`cmat task new` makes one, `cmat task list` lists them)"
         ))
@@ -85,22 +99,68 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn is_queued(task: &TaskId, context: &Context<'_>) -> bool {
-    let Some(queue) = booking::find_queue(&context.config.project) else { return false };
-    let deadline = std::time::Instant::now() + super::PATIENCE;
-    match queue.read(deadline) {
-        Ok(document) => document.task(task).is_some(),
-        Err(fault) => {
-            complain(&chain(&fault));
-            false
-        }
+/// Returns the project's queue; one that cannot be read is reported and treated as none.
+fn read_queue(context: &Context<'_>) -> Option<QueueDocument> {
+    let queue = booking::find_queue(&context.config.project)?;
+    let deadline = Instant::now() + PATIENCE;
+    queue.read(deadline).inspect_err(|fault| complain(&chain(fault))).ok()
+}
+
+/// Returns what the ledger has of a task of this project.
+fn row_here(task: &TaskId, books: &Books, context: &Context<'_>) -> anyhow::Result<Option<TaskRow>> {
+    let mut found = books.ledger.tasks_named(task)?.into_iter();
+    let here = &context.config.project.root;
+    Ok(found.find(|(_, project)| project == here).map(|(row, _)| row))
+}
+
+/// Returns a task of the queue that the ledger knows nothing of; what its keys say was recorded elsewhere.
+fn unrecorded(queued: QueuedTask, context: &Context<'_>) -> TaskSummary {
+    let count = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let costs = &queued.costs;
+    let cost: Option<Usd> = costs.usd.as_deref().and_then(|usd| usd.parse().ok());
+    let elsewhere = cost.map(|cost| Elsewhere {
+        entries: 1,
+        input: count(&costs.input_tokens),
+        output: count(&costs.output_tokens),
+        cache_write: count(&costs.cache_creation_tokens),
+        cache_read: count(&costs.cache_read_tokens),
+        cost,
+    });
+    TaskSummary {
+        task: queued.id,
+        project: context.config.project.root.clone(),
+        title: queued.title,
+        enhancement: queued.enhancement,
+        agent: queued.assigned_agent,
+        totals: Totals::default(),
+        models: Vec::new(),
+        sessions: Vec::new(),
+        elsewhere: elsewhere.unwrap_or_default(),
     }
+}
+
+/// Returns a recorded task, with what the queue says of it where the ledger does not say it yet.
+fn described(mut task: TaskSummary, queued: Option<QueuedTask>) -> TaskSummary {
+    if let Some(queued) = queued {
+        task.title = task.title.or(queued.title);
+        task.enhancement = task.enhancement.or(queued.enhancement);
+    }
+    task
 }
 
 fn list(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.settled_books()?;
-    let rows = books.ledger.tasks_of_project(&context.config.project.root)?;
-    let tasks = rows.into_iter().map(|row| books.ledger.task_summary(row)).collect::<Result<Vec<_>, _>>()?;
+    let mut queued: Vec<QueuedTask> = read_queue(context).iter().flat_map(QueueDocument::tasks).collect();
+    // Of several with an id the first is the task.
+    let mut ids = BTreeSet::new();
+    queued.retain(|queued| ids.insert(queued.id.clone()));
+    let mut tasks = Vec::new();
+    for row in books.ledger.tasks_of_project(&context.config.project.root)? {
+        let task = books.ledger.task_summary(row)?;
+        let of_queue = queued.extract_if(.., |queued| queued.id == task.task).next();
+        tasks.push(described(task, of_queue));
+    }
+    tasks.extend(queued.into_iter().map(|queued| unrecorded(queued, context)));
     if context.global.json {
         let rows: Vec<_> = tasks.iter().map(|task| documents::task(task, serde_json::Map::new())).collect();
         context.print_json(&json!({ "schema": "cmat.task.list/1", "rows": rows }))?;
@@ -129,10 +189,17 @@ fn row(task: &TaskSummary) -> Vec<String> {
 fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.settled_books()?;
     let task = TaskId::new(id)?;
-    let Some(found) = costs::find_task(&task, &books, context)? else {
-        return Err(NotFound(format!("task not found: {task} (`cmat task list` lists them)")).into());
+    let queued = read_queue(context).and_then(|queue| queue.task(&task));
+    let summary = match (row_here(&task, &books, context)?, queued) {
+        (Some(row), queued) => described(books.ledger.task_summary(row)?, queued),
+        (None, Some(queued)) => unrecorded(queued, context),
+        (None, None) => match costs::find_task(&task, &books, context)? {
+            Some(row) => books.ledger.task_summary(row)?,
+            None => {
+                return Err(NotFound(format!("task not found: {task} (`cmat task list` lists them)")).into());
+            }
+        },
     };
-    let summary = books.ledger.task_summary(found)?;
     if context.global.json {
         context.print_json(&documents::task(&summary, serde_json::Map::new()))?;
         return Ok(Exit::Done);

@@ -19,3 +19,4 @@ mod init;
 mod installed_files;
 mod models;
 mod other_writers;
+mod tasks;

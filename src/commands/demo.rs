@@ -13,10 +13,14 @@ use std::io;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process;
 use std::process::Child;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -46,6 +50,9 @@ use crate::outbox::Outbox;
 /// How often the outbox is looked at while a hook begins.
 const GLANCE: Duration = Duration::from_millis(1);
 
+/// The exit code of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
 /// What the demo ends with.
 const NEXT: &str = "\
 Next, in a project of yours:
@@ -55,18 +62,17 @@ Next, in a project of yours:
 ";
 
 pub(super) fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
     let place = Place::new(args.keep.as_deref().map(|folder| context.config.cwd.join(folder)))?;
     let stage = Stage::set(place.path())?;
-    // While it is open SQLite keeps its log from one hook to the next, which saves most of the syncs.
-    let mut ledger = Ledger::open(&stage.data(), PATIENCE)?;
-    for run in RUNS {
-        stage.play(run, &mut ledger).with_context(|| format!("session {} of the demo", run.session))?;
+    let answers = stage.perform(&interrupted);
+    if interrupted.load(Ordering::Relaxed) {
+        drop(place);
+        process::exit(INTERRUPTED);
     }
-    let mut answers = Vec::new();
-    for arguments in story::COMMANDS {
-        answers.push((format!("cmat {}", arguments.join(" ")), stage.ask(arguments)?));
-    }
-    drop(ledger);
+    let answers = answers?;
     if context.global.json {
         let answers = answers.iter().map(|(command, output)| json!({ "command": command, "output": output }));
         let document = json!({ "schema": "cmat.demo/1", "commands": answers.collect::<Vec<_>>() });
@@ -178,6 +184,26 @@ impl Stage {
 
     fn transcripts(&self) -> PathBuf {
         self.claude().join("projects").join(reconcile::dashed(&self.project()))
+    }
+
+    /// Plays all runs, asks all commands and returns each with its answer; ends early when `interrupted`.
+    fn perform(&self, interrupted: &AtomicBool) -> anyhow::Result<Vec<(String, String)>> {
+        let go_on = || {
+            ensure!(!interrupted.load(Ordering::Relaxed), "interrupted");
+            Ok(())
+        };
+        // While it is open SQLite keeps its log from one hook to the next, which saves most of the syncs.
+        let mut ledger = Ledger::open(&self.data(), PATIENCE)?;
+        for run in RUNS {
+            go_on()?;
+            self.play(run, &mut ledger).with_context(|| format!("session {} of the demo", run.session))?;
+        }
+        let mut answers = Vec::new();
+        for arguments in story::COMMANDS {
+            go_on()?;
+            answers.push((format!("cmat {}", arguments.join(" ")), self.ask(arguments)?));
+        }
+        Ok(answers)
     }
 
     /// Appends what Claude Code would write during a run, then ends the session.

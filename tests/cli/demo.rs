@@ -77,6 +77,21 @@ fn shows_the_same_each_time_and_no_path() {
 }
 
 #[test]
+fn an_interrupted_one_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let is_empty = || fs::read_dir(temporary.path()).unwrap().next().is_none();
+    let mut demo = TestProject::new().cmat(["demo"]).env("TMPDIR", temporary.path()).spawn().unwrap();
+    while is_empty() {
+        assert!(demo.try_wait().unwrap().is_none(), "it made no folder");
+        std::thread::yield_now();
+    }
+    let sent = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    assert!(is_empty());
+}
+
+#[test]
 fn what_it_keeps_is_a_project_to_ask_more_of() {
     let demo = KeptDemo::new();
     assert_eq!(

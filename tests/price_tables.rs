@@ -35,7 +35,7 @@ fn each_bad_table_says_what_is_wrong_and_what_to_write() {
     escape_in_id: `models.json`: row 1 `\u{1b}[31mx` is left out, because `pricing.input` is "1"; write a number, without quotes; rows: good; default: good
     hostile_regex: `models.json`: row 1 `claude-x` is left out, because pattern `((\w{1000}){1000}){1000}` needs more than 131072 bytes of memory; rows: good; default: good
     models_is_text: price table `models.json` has no `models`: a list of rows, or an object of rows by id
-    nan: `models.json`: row 1 `claude-x` is left out, because `pricing.input` is "NaN"; write a number, without quotes; rows: good; default: good
+    nan: `models.json`: row 1 `claude-x` is left out, because `pricing.input` is NaN; write a number; rows: good; default: good
     nested: price table `models.json` is not JSON at line 1, column 138: recursion limit exceeded at line 1 column 138
     no_id: `models.json`: row 1 is left out, because `id` is missing; rows: good; default: good
     no_models: price table `models.json` has no `models`: a list of rows, or an object of rows by id

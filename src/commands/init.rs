@@ -4,12 +4,14 @@
 //! cannot do, it prints for a person to do. Running it again changes nothing.
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::json;
 
 use crate::claude_settings;
 use crate::claude_settings::Owner;
+use crate::claude_settings::Preferences;
 use crate::claude_settings::PythonHook;
 use crate::claude_settings::plan_install;
 use crate::cli::InitArgs;
@@ -27,6 +29,7 @@ use crate::commands::installation::shown;
 use crate::commands::installation::step;
 use crate::commands::installation::step::Earnest;
 use crate::commands::installation::step::Step;
+use crate::commands::installation::trial;
 use crate::commands::reconcile;
 use crate::config::Config;
 
@@ -34,17 +37,20 @@ pub(super) fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<
     let scope = if args.global { Scope::User } else { Scope::Project };
     let place = Place::new(scope, &context.config)?;
     let python = if args.replace { PythonHook::Remove } else { PythonHook::Keep };
-    let plan = Plan::make(&place, python, &context.config)?;
+    let mut plan = Plan::make(&place, python, &context.config)?;
     let files = step::run(&plan.steps, '+', Earnest::unless(args.dry_run), context)?;
+    let is_installed = !args.dry_run && plan.faults.is_empty();
+    let obstacle = if is_installed { obstacle(&place, &context.config) } else { None };
     if context.global.json {
+        plan.warnings.extend(obstacle);
         context.print_json(&document(&plan, &place, args, files, context))?;
     } else {
         if let Some(snippet) = &plan.snippet {
             let settings = shown(&place.settings(), &context.config);
             writeln!(context.out, "Add this to {settings} by hand:\n{snippet}")?;
         }
-        if !args.dry_run && plan.faults.is_empty() {
-            tell_what_next(&plan, &place, context)?;
+        if is_installed {
+            tell_what_next(&plan, &place, obstacle.as_deref(), context)?;
         }
     }
     for word in plan.faults.iter().chain(&plan.warnings) {
@@ -205,12 +211,39 @@ fn next_commands(place: &Place) -> [(&'static str, &'static str); 3] {
     ]
 }
 
-fn tell_what_next(plan: &Plan, place: &Place, context: &mut Context<'_>) -> anyhow::Result<()> {
+/// Returns why no session is recorded although the hook is installed, and what to do about it.
+fn obstacle(place: &Place, config: &Config) -> Option<String> {
+    let disables = |path: &PathBuf| Preferences::read(path).is_ok_and(|found| found.disables_hooks);
+    if let Some((_, path)) = installation::settings_files(config).into_iter().find(|(_, path)| disables(path))
+    {
+        let path = shown(&path, config);
+        return Some(format!("Nothing is recorded yet: remove `disableAllHooks` from {path}."));
+    }
+    match trial::run(&place.hook.command, config) {
+        Ok(trial) if !trial.reached => Some(format!(
+            "Nothing is recorded yet: the hook does not find cmat. Where Claude Code is started from, first:\n  {}",
+            installation::path_fix()
+        )),
+        _ => None,
+    }
+}
+
+fn tell_what_next(
+    plan: &Plan,
+    place: &Place,
+    obstacle: Option<&str>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
     let (n_all, n_here) = n_transcripts(context);
-    let reach = match place.scope {
-        Scope::User => "Sessions of all projects are recorded from now on, in whatever folder they start.",
-        Scope::Project if plan.serves_all_folders => "Sessions are recorded, in whatever folder they start.",
-        Scope::Project => {
+    let reach = match (obstacle, place.scope) {
+        (Some(obstacle), _) => obstacle,
+        (None, Scope::User) => {
+            "Sessions of all projects are recorded from now on, in whatever folder they start."
+        }
+        (None, Scope::Project) if plan.serves_all_folders => {
+            "Sessions are recorded, in whatever folder they start."
+        }
+        (None, Scope::Project) => {
             "Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not\n\
              read these settings: `cmat init --global` is recommended, it serves all folders."
         }

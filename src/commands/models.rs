@@ -3,6 +3,7 @@
 mod change;
 mod check;
 
+use anyhow::Context as _;
 use anyhow::bail;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -19,6 +20,7 @@ use crate::pricing::Model;
 use crate::pricing::PriceSource;
 use crate::pricing::PriceTable;
 use crate::pricing::Reason;
+use crate::pricing::Warning;
 use crate::printable::Printable;
 use crate::report::price_sheet;
 use crate::report::price_sheet::Detail;
@@ -43,9 +45,13 @@ pub(super) fn run(command: &ModelsCommand, context: &mut Context<'_>) -> anyhow:
 /// Returns the price table of the project at hand; rows that cannot be used, and prices far off, are said.
 pub(super) fn table(context: &Context<'_>) -> anyhow::Result<PriceTable> {
     let config = &context.config;
-    let loaded = models_file::load(Some(&config.project.root), Some(&config.user_dir))?;
+    let loaded = models_file::load(Some(&config.project.root), Some(&config.user_dir))
+        .context("mend this file, or move it away")?;
     for warning in &loaded.warnings {
         complain(&warning.to_string());
+    }
+    if loaded.warnings.iter().any(|warning| matches!(warning, Warning::RowLeftOut { .. })) {
+        complain("mend such a row in its file, or take it out: until then it prices nothing");
     }
     for off in loaded.table.off_list_rows(config.now()) {
         complain(&format!("{off}; it is used (`cmat models update --dry-run` shows the list price)"));

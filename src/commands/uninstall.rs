@@ -29,6 +29,13 @@ pub(super) fn run(args: &UninstallArgs, context: &mut Context<'_>) -> anyhow::Re
     let place = Place::new(scope, &context.config)?;
     let plan = Plan::make(&place, &context.config)?;
     let files = step::run(&plan.steps, '-', Earnest::unless(args.dry_run), context)?;
+    if !args.dry_run
+        && plan.steps.iter().any(|step| step.change.path == place.script())
+        && let Some(folder) = place.script().parent()
+    {
+        // With other hooks in it, it stays.
+        let _not_empty = std::fs::remove_dir(folder);
+    }
     let ledger = context.config.data_dir.join(ledger::FILE_NAME);
     if context.global.json {
         context.print_json(&json!({
@@ -42,11 +49,7 @@ pub(super) fn run(args: &UninstallArgs, context: &mut Context<'_>) -> anyhow::Re
         }))?;
     } else if !args.dry_run {
         if plan.steps.is_empty() {
-            writeln!(
-                context.out,
-                "cmat is not installed {}",
-                if args.global { "for all projects" } else { "in this project" }
-            )?;
+            writeln!(context.out, "{}", not_installed(scope, &context.config))?;
         }
         if ledger.exists() {
             writeln!(context.out, "\nRecorded costs stay, in {}", shown(&ledger, &context.config))?;
@@ -56,6 +59,23 @@ pub(super) fn run(args: &UninstallArgs, context: &mut Context<'_>) -> anyhow::Re
         complain(word);
     }
     Ok(if plan.faults.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Returns what is said where there is nothing to take out.
+fn not_installed(scope: Scope, config: &Config) -> &'static str {
+    let is_users = || {
+        let place = Place::new(Scope::User, config).ok()?;
+        let hooks = std::slice::from_ref(&place.hook);
+        let planned = plan_uninstall(&place.settings(), hooks, installation::scripts(config)).ok()?;
+        (!planned.removed.is_empty()).then_some(())
+    };
+    match scope {
+        Scope::User => "cmat is not installed for all projects",
+        Scope::Project if is_users().is_some() => {
+            "cmat is not installed in this project, but for all projects: `cmat uninstall --global`"
+        }
+        Scope::Project => "cmat is not installed in this project",
+    }
 }
 
 /// What is to be done, and what stands in the way.

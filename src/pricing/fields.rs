@@ -65,7 +65,11 @@ impl<'json> Fields<'json> {
     }
 
     pub(super) fn wrong(&self, key: &str, wanted: &'static str) -> RowFault {
-        let found = self.fields.get(key).unwrap_or(&Value::Null).to_string();
+        let found = match self.fields.get(key) {
+            // What Python writes without quotes; see `with_numbers_quoted`.
+            Some(Value::String(text)) if is_no_number(text) => text.clone(),
+            found => found.unwrap_or(&Value::Null).to_string(),
+        };
         RowFault::Wrong { key: format!("{}{key}", self.place), found: shortened(&found), wanted }
     }
 
@@ -119,7 +123,8 @@ impl<'json> Fields<'json> {
     fn decimal(&self, key: &str) -> Result<Option<Decimal>, RowFault> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let Value::Number(number) = value else {
-            return Err(self.wrong(key, "a number, without quotes"));
+            let is_bare = value.as_str().is_some_and(is_no_number);
+            return Err(self.wrong(key, if is_bare { "a number" } else { "a number, without quotes" }));
         };
         let text = number.to_string();
         let parsed = if text.contains(['e', 'E']) {
@@ -207,6 +212,10 @@ impl<'json> Fields<'json> {
         };
         Ok(StatedRates { rates, derived })
     }
+}
+
+fn is_no_number(text: &str) -> bool {
+    matches!(text, "NaN" | "Infinity" | "-Infinity")
 }
 
 /// Returns the first 40 characters.

@@ -44,7 +44,7 @@ fn a_corrupt_table() {
     ");
     assert_snapshot!(corrupt.run(["models", "list"]), @"
     --- stderr
-    Error: price table `[project]/.claude/data/models.json` is not JSON at line 1, column 12: EOF while parsing a list at line 1 column 12
+    Error: mend this file, or move it away: price table `[project]/.claude/data/models.json` is not JSON at line 1, column 12: EOF while parsing a list at line 1 column 12
     --- exit 1
     ");
     assert_snapshot!(show_after_hook(&corrupt), @"
@@ -133,7 +133,7 @@ fn prices_that_are_none() {
     assert_snapshot!(extract(&project(&priced("NaN"))), @r#"
     Cost extracted: $0.0180
     --- stderr
-    `[project]/.claude/data/models.json`: row 1 `claude-sonnet-4-20250514` is left out, because `pricing.input` is "NaN"; write a number, without quotes
+    `[project]/.claude/data/models.json`: row 1 `claude-sonnet-4-20250514` is left out, because `pricing.input` is NaN; write a number
     "#);
     assert_snapshot!(extract(&project(&priced("\"three\""))), @r#"
     Cost extracted: $0.0180

@@ -30,8 +30,14 @@ fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
         .collect()
 }
 
+/// Lets the hook's script find cmat.
+fn on_path(project: TestProject) -> TestProject {
+    let bin = Path::new(env!("CARGO_BIN_EXE_cmat")).parent().unwrap().to_str().unwrap();
+    project.env("PATH", format!("{bin}:/usr/bin:/bin"))
+}
+
 fn in_git(project: TestProject) -> TestProject {
-    project.file(".git/HEAD", "ref: refs/heads/main\n")
+    on_path(project).file(".git/HEAD", "ref: refs/heads/main\n")
 }
 
 fn settings_with(command: &str) -> String {
@@ -260,7 +266,7 @@ fn touches_nothing_that_it_cannot_parse() {
 
 #[test]
 fn leaves_the_python_hook_unless_told_to_replace_it() {
-    let project = TestProject::new()
+    let project = on_path(TestProject::new())
         .file(SCRIPT, PYTHON_SCRIPT)
         .file(".claude/settings.json", settings_with(&format!("\"$CLAUDE_PROJECT_DIR\"/{SCRIPT}")));
     let before = files(&project.project());
@@ -297,7 +303,7 @@ fn leaves_the_python_hook_unless_told_to_replace_it() {
 
 #[test]
 fn warns_of_a_python_hook_beside_it() {
-    let project = TestProject::new().file(
+    let project = on_path(TestProject::new()).file(
         ".claude/settings.local.json",
         settings_with("python3 -m core costs extract \"$CMAT_CURRENT_TASK_ID\""),
     );
@@ -334,7 +340,7 @@ fn warns_of_a_python_hook_beside_it() {
 
 #[test]
 fn leaves_scripts_of_others_and_changed_ones() {
-    let project = TestProject::new().file(SCRIPT, "#!/bin/sh\necho bye\n");
+    let project = on_path(TestProject::new()).file(SCRIPT, "#!/bin/sh\necho bye\n");
     let before = files(&project.project());
     assert_snapshot!(project.run(["init", "--replace"]), @r"
     --- stderr
@@ -370,7 +376,7 @@ fn leaves_scripts_of_others_and_changed_ones() {
 
 #[test]
 fn installs_for_all_projects_by_an_absolute_path() {
-    let project = TestProject::new();
+    let project = on_path(TestProject::new());
     let before = files(&project.home());
     assert_snapshot!(project.run(["init", "--global"]), @r"
       + ~/.claude/hooks/on-session-end-cost.sh  the hook script

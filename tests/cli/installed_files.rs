@@ -1,4 +1,5 @@
-//! The files that a project has once cmat is installed in it: the hook script, and the settings that run it.
+//! The files that a project has once cmat is installed in it: the hook script, and the settings that run it; what is
+//! said where they do not work, and whether they go again.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -62,4 +63,28 @@ fn the_example_settings_run_the_script_of_the_project() {
     "#);
     let installed = Path::new(EXAMPLE).join("hooks/on-session-end-cost.sh");
     assert_eq!(fs::read(installed).unwrap(), fs::read(SCRIPT).unwrap());
+}
+
+#[test]
+fn promises_nothing_where_no_hook_reaches_cmat() {
+    let check = |project: &TestProject, expected: &str| {
+        let seen = project.stdout(["init"]);
+        assert!(seen.contains(expected) && !seen.contains("recorded from now on"), "{seen}");
+    };
+    check(&TestProject::new(), "\nNothing is recorded yet: the hook does not find cmat.");
+    let disabled = TestProject::new().file(".claude/settings.local.json", r#"{"disableAllHooks": true}"#);
+    check(
+        &disabled,
+        "\nNothing is recorded yet: remove `disableAllHooks` from .claude/settings.local.json.\n",
+    );
+}
+
+#[test]
+fn takes_its_folder_along_and_says_where_else_it_is() {
+    let project = TestProject::new();
+    for scope in [&["init"][..], &["init", "--global"], &["uninstall"]] {
+        project.run(scope);
+    }
+    assert!(!project.project().join(".claude/hooks").exists());
+    assert_snapshot!(project.run(["uninstall"]), @"cmat is not installed in this project, but for all projects: `cmat uninstall --global`");
 }

@@ -134,10 +134,10 @@ fn tells_which_row_an_id_means() {
     --- exit 1
     "#);
     assert_snapshot!(project.run(["models", "which", "gpt-5", "--json"]), @r#"
-    {"id":null,"model":"gpt-5"}
+    {"schema":"cmat.models.which/1","id":null,"model":"gpt-5","reason":"no row fits"}
     --- exit 1
     "#);
-    assert_snapshot!(project.run(["models", "which", "anthropic/claude-opus-4.8-fast", "--json"]), @r#"{"id":"claude-opus-4-8","model":"anthropic/claude-opus-4.8-fast","reason":"name","pattern":"claude-opus-4-8(-\\d{8})?$","pattern_kind":"regex","removed":["anthropic/","-fast"],"fast":true,"batch":false,"source":"built_in","input":"5","output":"25","cache_write":"6.25","cache_write_1h":"10","cache_read":"0.5"}"#);
+    assert_snapshot!(project.run(["models", "which", "anthropic/claude-opus-4.8-fast", "--json"]), @r#"{"schema":"cmat.models.which/1","id":"claude-opus-4-8","model":"anthropic/claude-opus-4.8-fast","reason":"name","pattern":"claude-opus-4-8(-\\d{8})?$","pattern_kind":"regex","removed":["anthropic/","-fast"],"fast":true,"batch":false,"source":"built_in","input":"5","output":"25","cache_write":"6.25","cache_write_1h":"10","cache_read":"0.5"}"#);
 }
 
 #[test]

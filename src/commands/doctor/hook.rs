@@ -11,13 +11,13 @@ use crate::claude_settings::plan_uninstall;
 use crate::commands::chain;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
-use crate::commands::doctor::trial;
-use crate::commands::doctor::trial::Trial;
 use crate::commands::installation;
 use crate::commands::installation::Place;
 use crate::commands::installation::Scope;
-use crate::commands::installation::quoted;
+use crate::commands::installation::path_fix;
 use crate::commands::installation::script::is_executable;
+use crate::commands::installation::trial;
+use crate::commands::installation::trial::Trial;
 use crate::config;
 
 /// The event at which costs are recorded.
@@ -188,14 +188,6 @@ fn own_program(site: &Site<'_>) -> Check {
                 ),
             }
         }
-    }
-}
-
-/// Returns the command that lets the hook's script find this program.
-fn path_fix() -> String {
-    match config::current_program().and_then(|own| own.parent().map(quoted)) {
-        Some(folder) => format!("export PATH={folder}:$PATH"),
-        None => "cargo install cmat".to_owned(),
     }
 }
 

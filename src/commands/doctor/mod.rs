@@ -8,7 +8,6 @@ mod prices;
 mod store;
 mod tasks;
 mod transcripts;
-mod trial;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 pub(super) mod ignore;
 pub(super) mod script;
 pub(super) mod step;
+pub(super) mod trial;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use anyhow::bail;
 
 use crate::claude_settings::Hook;
 use crate::claude_settings::HookScripts;
+use crate::config;
 use crate::config::Config;
 use crate::printable::Printable;
 
@@ -132,6 +134,14 @@ pub(super) fn shown(path: &Path, config: &Config) -> String {
         _ => path.display().to_string(),
     };
     Printable(&text).to_string()
+}
+
+/// Returns the command that lets the hook's script find this program.
+pub(super) fn path_fix() -> String {
+    match config::current_program().and_then(|own| own.parent().map(quoted)) {
+        Some(folder) => format!("export PATH={folder}:$PATH"),
+        None => "cargo install cmat".to_owned(),
+    }
 }
 
 /// Returns a path as one word of a shell command.

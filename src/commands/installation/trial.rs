@@ -35,21 +35,21 @@ const UNSET: [&str; 7] = [
 
 /// What a hook command did.
 #[derive(Debug)]
-pub(super) struct Trial {
+pub(in crate::commands) struct Trial {
     /// How long it took.
-    pub(super) took: Duration,
+    pub(in crate::commands) took: Duration,
     /// How it ended; `None` if it had to be ended.
-    pub(super) status: Option<ExitStatus>,
+    pub(in crate::commands) status: Option<ExitStatus>,
     /// What it printed, which should be nothing.
-    pub(super) stdout: String,
+    pub(in crate::commands) stdout: String,
     /// What it printed on stderr.
-    pub(super) stderr: String,
+    pub(in crate::commands) stderr: String,
     /// cmat took note of the session.
-    pub(super) reached: bool,
+    pub(in crate::commands) reached: bool,
 }
 
 /// Runs `command`: for a session without a transcript, in a project and with a data folder that go afterwards.
-pub(super) fn run(command: &str, config: &Config) -> io::Result<Trial> {
+pub(in crate::commands) fn run(command: &str, config: &Config) -> io::Result<Trial> {
     let folder = tempfile::tempdir()?;
     let (data, project) = (folder.path().join("data"), folder.path().join("project"));
     // With a `.claude` of its own it is a project, whatever lies above it.

@@ -139,7 +139,7 @@ impl<'ledger> Recording<'ledger> {
         price: &mut PriceRequest<'_>,
     ) -> Result<i64, LedgerError> {
         let placement = self.placement(facts.origin.timestamp, session)?;
-        let request = requests::insert(&self.transaction, facts, session, &placement)?;
+        let request = requests::store(&self.transaction, facts, session, &placement)?;
         self.touch(&placement);
         self.stamp(request, session, facts, price)?;
         Ok(request)
@@ -158,7 +158,7 @@ impl<'ledger> Recording<'ledger> {
             return Ok(());
         }
         let origin_session = self.session(&facts.origin.session)?;
-        requests::update(&self.transaction, stored.id, &facts, origin_session)?;
+        requests::store(&self.transaction, &facts, origin_session, &stored.placement)?;
         self.touch(&stored.placement);
         let owner = stored.placement.owner;
         if facts.origin.timestamp != stored.facts.origin.timestamp {

@@ -75,91 +75,65 @@ pub(super) fn page(
     Ok(requests)
 }
 
-pub(super) fn insert(
+/// Stores the facts of a request, new or raised, and returns its number; `placement` is where a new one belongs.
+pub(super) fn store(
     transaction: &Transaction<'_>,
     facts: &RequestFacts,
     origin_session: i64,
     placement: &Placement,
 ) -> Result<i64, LedgerError> {
     let (kind, text) = key_columns(&facts.key);
-    transaction
+    let request = transaction
         .prepare_cached(
             "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
                  branch, cwd, agent_id, agent, skill, mcp_server, client_version, owner, project, task,
                  enhancement)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                 ?21, ?22, ?23, ?24, ?25, ?26)",
+                 ?21, ?22, ?23, ?24, ?25, ?26)
+             ON CONFLICT (key, key_kind) DO UPDATE SET
+                 request_id = excluded.request_id, input = excluded.input, output = excluded.output,
+                 cache_read = excluded.cache_read, cache_write = excluded.cache_write,
+                 cache_write_5m = excluded.cache_write_5m, cache_write_1h = excluded.cache_write_1h,
+                 flags = excluded.flags, complete = excluded.complete, conflicting = excluded.conflicting,
+                 at = excluded.at, sidechain = excluded.sidechain, origin_session = excluded.origin_session,
+                 branch = excluded.branch, cwd = excluded.cwd, agent_id = excluded.agent_id,
+                 agent = excluded.agent, skill = excluded.skill, mcp_server = excluded.mcp_server,
+                 client_version = excluded.client_version
+             RETURNING id",
         )?
-        .execute(params![
-            text,
-            kind,
-            facts.request_id.as_ref().map(RequestId::as_str),
-            signed(facts.tokens.input)?,
-            signed(facts.tokens.output)?,
-            signed(facts.tokens.cache_read)?,
-            signed(facts.tokens.cache_write)?,
-            signed(facts.tokens.cache_write_5m)?,
-            signed(facts.tokens.cache_write_1h)?,
-            serde_json::to_string(&facts.flags)?,
-            facts.complete,
-            facts.conflicting,
-            millis(facts.origin.timestamp),
-            facts.origin.sidechain,
-            origin_session,
-            facts.origin.branch,
-            facts.origin.cwd,
-            facts.origin.agent_id,
-            facts.origin.agent,
-            facts.origin.skill,
-            facts.origin.mcp_server,
-            facts.origin.client_version,
-            placement.owner,
-            placement.project,
-            placement.task,
-            placement.enhancement,
-        ])?;
-    Ok(transaction.last_insert_rowid())
-}
-
-pub(super) fn update(
-    transaction: &Transaction<'_>,
-    id: i64,
-    facts: &RequestFacts,
-    origin_session: i64,
-) -> Result<(), LedgerError> {
-    transaction
-        .prepare_cached(
-            "UPDATE request SET request_id = ?2, input = ?3, output = ?4, cache_read = ?5, cache_write = ?6,
-                 cache_write_5m = ?7, cache_write_1h = ?8, flags = ?9, complete = ?10, conflicting = ?11,
-                 at = ?12, sidechain = ?13, origin_session = ?14, branch = ?15, cwd = ?16, agent_id = ?17,
-                 agent = ?18, skill = ?19, mcp_server = ?20, client_version = ?21
-             WHERE id = ?1",
-        )?
-        .execute(params![
-            id,
-            facts.request_id.as_ref().map(RequestId::as_str),
-            signed(facts.tokens.input)?,
-            signed(facts.tokens.output)?,
-            signed(facts.tokens.cache_read)?,
-            signed(facts.tokens.cache_write)?,
-            signed(facts.tokens.cache_write_5m)?,
-            signed(facts.tokens.cache_write_1h)?,
-            serde_json::to_string(&facts.flags)?,
-            facts.complete,
-            facts.conflicting,
-            millis(facts.origin.timestamp),
-            facts.origin.sidechain,
-            origin_session,
-            facts.origin.branch,
-            facts.origin.cwd,
-            facts.origin.agent_id,
-            facts.origin.agent,
-            facts.origin.skill,
-            facts.origin.mcp_server,
-            facts.origin.client_version,
-        ])?;
-    Ok(())
+        .query_row(
+            params![
+                text,
+                kind,
+                facts.request_id.as_ref().map(RequestId::as_str),
+                signed(facts.tokens.input)?,
+                signed(facts.tokens.output)?,
+                signed(facts.tokens.cache_read)?,
+                signed(facts.tokens.cache_write)?,
+                signed(facts.tokens.cache_write_5m)?,
+                signed(facts.tokens.cache_write_1h)?,
+                serde_json::to_string(&facts.flags)?,
+                facts.complete,
+                facts.conflicting,
+                millis(facts.origin.timestamp),
+                facts.origin.sidechain,
+                origin_session,
+                facts.origin.branch,
+                facts.origin.cwd,
+                facts.origin.agent_id,
+                facts.origin.agent,
+                facts.origin.skill,
+                facts.origin.mcp_server,
+                facts.origin.client_version,
+                placement.owner,
+                placement.project,
+                placement.task,
+                placement.enhancement,
+            ],
+            |row| row.get(0),
+        )?;
+    Ok(request)
 }
 
 /// Adds the lines of `record` to the appearance of `request` in `session` and `file`.

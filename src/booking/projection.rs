@@ -218,8 +218,11 @@ impl Books {
         let is_ours =
             |session: &String| summary.sessions.iter().any(|share| share.session.as_str() == session);
         let is_from_elsewhere = found.session_id.as_ref().is_some_and(|session| !is_ours(session));
-        // Two machines that know the same sum would change each other's last session for ever.
-        Ok(if is_from_elsewhere && sums(found) == sums(&wanted) { found.clone() } else { wanted })
+        let is_noted =
+            projection.baseline.as_deref().is_some_and(|noted| sums(&keys_of(noted)) == sums(found));
+        // Two machines that know the same sum would change each other's last session for ever. Only if that sum was
+        // taken note of: another session may happen to cost the same.
+        Ok(if is_from_elsewhere && is_noted && sums(found) == sums(&wanted) { found.clone() } else { wanted })
     }
 
     /// Returns whether figures are neither empty nor ours nor kept already.

@@ -122,6 +122,17 @@ fn the_dearest_of_two_models_comes_first() {
     );
 }
 
+#[test]
+fn two_sessions_of_two_machines_that_cost_the_same_are_two() {
+    let mine = Rooms::new();
+    let theirs = Rooms::beside(&mine);
+    with_queue(&mine, &["t"]);
+    end(&theirs, "s0", "t", 29_100);
+    end(&mine, "s1", "t", 29_100);
+    mine.project_all();
+    assert_eq!(shown(&mine, 0).0, "58200");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

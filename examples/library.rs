@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use cmat::booking::Books;
+use cmat::booking::Queues;
 use cmat::booking::prices::PriceTables;
 use cmat::ledger::Ledger;
 use cmat::models_file;
@@ -62,6 +63,7 @@ fn book(transcript: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
         claude_folders: Vec::new(),
         now: "2026-11-21T12:00:00Z".parse()?,
         deadline: Instant::now() + PATIENCE,
+        queues: Queues::Written,
     };
     let project = project::find(folder, None);
     match books.extract_and_store(&"task_1702345678_12345".parse()?, transcript, None, &project)? {

@@ -19,7 +19,7 @@ use clap::ValueHint;
     arg_required_else_help = true,
     before_help = "Example:  cmat demo\n          cmat init && claude   # then: cmat costs show TASK",
     after_help = "Exit codes: 0 done, 1 not found or failed, 2 usage, 4 recorded but the task queue could not be \
-                  updated yet, 5 a failed check, 6 an estimate or an unpriced amount with --strict.",
+                  updated yet, 5 a failed check or drift found, 6 an estimate or an unpriced amount with --strict.",
     max_term_width = 100
 )]
 pub struct Cli {
@@ -100,6 +100,9 @@ pub enum CostsCommand {
     /// Show what all tasks of an enhancement cost.
     #[command(before_help = "Example:  cmat costs enhancement my-feature --breakdown")]
     Enhancement(EnhancementArgs),
+    /// Read what transcripts hold and hooks left undone: another name of `cmat reconcile`.
+    #[command(before_help = "Example:  cmat costs sync --dry-run")]
+    Sync(ReconcileArgs),
 }
 
 /// `cmat costs extract`
@@ -298,6 +301,9 @@ pub struct ReconcileArgs {
     /// The transcripts of all projects, not only this one's.
     #[arg(long)]
     pub all: bool,
+    /// Show what would be recorded and restored, change nothing, and exit with 5 if there is something.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `cmat reprice`

@@ -82,6 +82,17 @@ pub struct Books {
     pub now: Timestamp,
     /// When to stop and leave the rest to the next run.
     pub deadline: Instant,
+    /// Whether task queues are written.
+    pub queues: Queues,
+}
+
+/// What happens with task queues that do not show what the ledger knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queues {
+    /// They are brought to it.
+    Written,
+    /// They stay; what would be written is counted, and the ledger notes it as if it were, so it must be a copy.
+    Compared,
 }
 
 /// What a session is bound to.

@@ -23,6 +23,7 @@ use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::faults_of_queues;
+use crate::commands::reconcile;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::task::TaskRow;
@@ -43,6 +44,7 @@ pub(super) fn run(command: &CostsCommand, context: &mut Context<'_>) -> anyhow::
         CostsCommand::Extract(args) => extract(args, context),
         CostsCommand::Show(args) => show(args, context),
         CostsCommand::Enhancement(args) => enhancement(args, context),
+        CostsCommand::Sync(args) => reconcile::run(args, context),
     }
 }
 

@@ -26,6 +26,7 @@ use std::time::Instant;
 use clap::Parser as _;
 
 use crate::booking::Books;
+use crate::booking::Queues;
 use crate::booking::leftovers::Finished;
 use crate::booking::leftovers::Ripe;
 use crate::booking::prices::PriceTables;
@@ -57,7 +58,7 @@ pub enum Exit {
     Failed,
     /// Recorded, but a task queue could not be updated yet.
     Deferred,
-    /// A check failed.
+    /// A check failed, or a dry run found that the records are behind.
     FailedCheck,
     /// With `--strict`: a figure is estimated, a lower bound or partly unpriced.
     Uncertain,
@@ -179,6 +180,7 @@ fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
         claude_folders: config.claude_folders.clone(),
         now: config.now(),
         deadline,
+        queues: Queues::Written,
     })
 }
 

@@ -1,84 +1,191 @@
 //! `cmat reconcile`: reads what transcripts hold and hooks left undone.
+//!
+//! With `--dry-run` all of it happens to a copy of the ledger and the outbox, and no task queue is written.
 
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use serde_json::json;
+use tempfile::TempDir;
 use walkdir::WalkDir;
 
+use crate::booking::Books;
+use crate::booking::Queues;
 use crate::booking::leftovers::Ripe;
 use crate::booking::session_files;
 use crate::cli::ReconcileArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::LEDGER_PATIENCE;
 use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
 use crate::commands::open_books;
+use crate::config::Config;
+use crate::ledger;
+use crate::ledger::Ledger;
+use crate::outbox::Outbox;
 use crate::project;
 use crate::report::counted;
 
-pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let mut books = open_books(&context.config, Instant::now() + TO_ITS_END)?;
-    let before = books.ledger.n_all_requests()?;
-    let finished = books.finish_leftovers(&context.outbox(), Ripe::All)?;
-    for fault in faults_of(&finished, &mut books) {
-        complain(&format!("Warning: {fault}"));
+/// What reading transcripts came to.
+#[derive(Debug, Default)]
+struct Visited {
+    n_sessions: u64,
+    n_unreadable: u64,
+    n_elsewhere: u64,
+}
+
+/// What reconciling came to, or would come to.
+#[derive(Debug)]
+struct Reconciled {
+    visited: Visited,
+    n_new: u64,
+    n_finished: u64,
+    n_written: u64,
+    is_complete: bool,
+}
+
+impl Reconciled {
+    /// Tells whether anything was behind.
+    fn found_drift(&self) -> bool {
+        self.n_new > 0 || self.n_finished > 0 || self.n_written > 0
     }
-    let mut n_sessions = 0_u64;
-    let mut n_unreadable = 0_u64;
-    let mut n_elsewhere = 0_u64;
-    for transcript in transcripts(context) {
-        if !args.all && !is_of_project(&transcript, context) {
-            n_elsewhere += 1;
-            continue;
+}
+
+pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let reconciled = if args.dry_run {
+        let rehearsal = Rehearsal::prepare(&context.config)?;
+        let mut books = open_books(&rehearsal.config, Instant::now() + TO_ITS_END)?;
+        books.queues = Queues::Compared;
+        reconcile(args, &mut books, &Outbox::new(&rehearsal.config.data_dir), context)?
+    } else {
+        let mut books = open_books(&context.config, Instant::now() + TO_ITS_END)?;
+        reconcile(args, &mut books, &context.outbox(), context)?
+    };
+    tell(args, &reconciled, context)?;
+    Ok(match reconciled {
+        _ if args.dry_run && reconciled.found_drift() => Exit::FailedCheck,
+        Reconciled { is_complete: false, .. } => Exit::Deferred,
+        _ => Exit::Done,
+    })
+}
+
+/// A copy of the ledger and the outbox to try things on, removed at the end.
+struct Rehearsal {
+    /// The configuration, with the copy as data folder.
+    config: Config,
+    _folder: TempDir,
+}
+
+impl Rehearsal {
+    fn prepare(config: &Config) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("there is no temporary folder for a dry run")?;
+        if config.data_dir.join(ledger::FILE_NAME).exists() {
+            let ledger = Ledger::open(&config.data_dir, LEDGER_PATIENCE)?;
+            ledger.copy_to(&folder.path().join(ledger::FILE_NAME))?;
         }
-        match books.book_session(&transcript, None, None) {
-            Ok(_booked) => n_sessions += 1,
-            Err(crate::booking::BookingError::Ledger(fault)) => return Err(fault.into()),
-            Err(fault) => {
-                n_unreadable += 1;
-                complain(&chain(&fault));
+        let (outbox, copy) = (Outbox::new(&config.data_dir), Outbox::new(folder.path()));
+        for name in outbox.list()? {
+            match outbox.read(&name) {
+                Ok(Some(intent)) => drop(copy.put(&intent)?),
+                // Another run was quicker.
+                Ok(None) => {}
+                Err(fault) => complain(&format!("Warning: {}", chain(&fault))),
             }
         }
+        let config = Config { data_dir: folder.path().to_owned(), ..config.clone() };
+        Ok(Self { config, _folder: folder })
     }
+}
+
+fn reconcile(
+    args: &ReconcileArgs,
+    books: &mut Books,
+    outbox: &Outbox,
+    context: &Context<'_>,
+) -> anyhow::Result<Reconciled> {
+    let before = books.ledger.n_all_requests()?;
+    let finished = books.finish_leftovers(outbox, Ripe::All)?;
+    let mood = if args.dry_run { "`cmat reconcile` would say: " } else { "" };
+    for fault in faults_of(&finished, books) {
+        complain(&format!("{mood}Warning: {fault}"));
+    }
+    let visited = visit(args, books, context)?;
     books.show_late_tasks(&context.config.project)?;
     let projected = books.project_all()?;
     books.ledger.sum_up_all()?;
     for fault in faults_of_queues(&projected) {
-        complain(&fault);
+        complain(&format!("{mood}{fault}"));
     }
-    let n_new = books.ledger.n_all_requests()?.saturating_sub(before);
-    let n_restored = projected.n_written + finished.projected.n_written;
-    if context.global.json {
-        context.print_json(&json!({
-            "schema": "cmat.reconcile/1",
-            "sessions": n_sessions,
-            "new_requests": n_new,
-            "intents_booked": finished.n_booked,
-            "tasks_written": n_restored,
-            "unreadable": n_unreadable,
-        }))?;
-    } else {
-        writeln!(
-            context.out,
-            "{} read, {}; {} finished, {} written",
-            counted(n_sessions, "session"),
-            counted(n_new, "new request"),
-            counted(finished.n_booked, "hook run"),
-            counted(n_restored, "task"),
-        )?;
-        if n_sessions == 0 && n_elsewhere > 0 {
-            complain(&format!(
-                "{} of other projects: `cmat reconcile --all` reads them",
-                counted(n_elsewhere, "transcript")
-            ));
+    // What a dry run did not write is found once more.
+    let n_written_before = if args.dry_run { 0 } else { finished.projected.n_written };
+    Ok(Reconciled {
+        visited,
+        n_new: books.ledger.n_all_requests()?.saturating_sub(before),
+        n_finished: finished.n_booked,
+        n_written: projected.n_written + n_written_before,
+        is_complete: projected.is_complete(),
+    })
+}
+
+/// Reads on in the transcripts of this project, or of all.
+fn visit(args: &ReconcileArgs, books: &mut Books, context: &Context<'_>) -> anyhow::Result<Visited> {
+    let mut visited = Visited::default();
+    for transcript in transcripts(context) {
+        if !args.all && !is_of_project(&transcript, context) {
+            visited.n_elsewhere += 1;
+            continue;
+        }
+        match books.book_session(&transcript, None, None) {
+            Ok(_booked) => visited.n_sessions += 1,
+            Err(crate::booking::BookingError::Ledger(fault)) => return Err(fault.into()),
+            Err(fault) => {
+                visited.n_unreadable += 1;
+                complain(&chain(&fault));
+            }
         }
     }
-    Ok(if projected.is_complete() { Exit::Done } else { Exit::Deferred })
+    Ok(visited)
+}
+
+fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>) -> anyhow::Result<()> {
+    let Reconciled { visited, n_new, n_finished, n_written, .. } = reconciled;
+    if context.global.json {
+        return context.print_json(&json!({
+            "schema": "cmat.reconcile/1",
+            "dry_run": args.dry_run,
+            "sessions": visited.n_sessions,
+            "new_requests": n_new,
+            "intents_booked": n_finished,
+            "tasks_written": n_written,
+            "unreadable": visited.n_unreadable,
+        }));
+    }
+    let sessions = counted(visited.n_sessions, "session");
+    let requests = counted(*n_new, "new request");
+    let hook_runs = counted(*n_finished, "hook run");
+    let tasks = counted(*n_written, "task");
+    if args.dry_run {
+        writeln!(
+            context.out,
+            "{sessions} read; to do: {requests} to record, {hook_runs} to finish, {tasks} to write\n\
+             Dry run: nothing was changed."
+        )?;
+    } else {
+        writeln!(context.out, "{sessions} read, {requests}; {hook_runs} finished, {tasks} written")?;
+    }
+    if visited.n_sessions == 0 && visited.n_elsewhere > 0 {
+        complain(&format!(
+            "{} of other projects: `cmat reconcile --all` reads them",
+            counted(visited.n_elsewhere, "transcript")
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the main transcripts of all Claude Code folders, and agents' files without a main one.

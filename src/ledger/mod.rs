@@ -144,6 +144,15 @@ impl Ledger {
         Ok(Recording::new(transaction, now))
     }
 
+    /// Writes all that is committed to a new file `path`, a ledger of its own; holds up no writer.
+    ///
+    /// # Errors
+    /// If there is a file at `path`, or it cannot be written.
+    pub fn copy_to(&self, path: &Path) -> Result<(), LedgerError> {
+        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        Ok(())
+    }
+
     /// Moves what is committed from the write-ahead log to the ledger file and syncs it, waiting for nobody.
     ///
     /// Returns whether all of it got there; readers or writers at work can prevent that.

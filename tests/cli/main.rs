@@ -19,4 +19,5 @@ mod init;
 mod installed_files;
 mod models;
 mod other_writers;
+mod reconcile;
 mod tasks;

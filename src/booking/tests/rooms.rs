@@ -15,6 +15,7 @@ use rusqlite::types::Value;
 use crate::attribution::BindingSource;
 use crate::booking::Assignment;
 use crate::booking::Books;
+use crate::booking::Queues;
 use crate::booking::prices::PriceTables;
 use crate::disk::replace;
 use crate::disk::replace::Access;
@@ -77,6 +78,7 @@ impl Rooms {
             claude_folders: Vec::new(),
             now: Timestamp::UNIX_EPOCH,
             deadline: Instant::now() + PATIENCE,
+            queues: Queues::Written,
         };
         Self { folder, project, books: RefCell::new(books) }
     }

@@ -336,6 +336,19 @@ pub enum TaskCommand {
         /// Task id.
         id: String,
     },
+    /// Correct which task the requests of a session, or of a branch of this project, belong to.
+    ///
+    /// It holds for what was recorded, and for what comes until a later run of the session names its task.
+    #[command(before_help = "Example:  cmat task assign feature/checkout T-1 --since 2026-11-02")]
+    Assign {
+        /// Session id, or git branch.
+        what: String,
+        /// Task id.
+        task: String,
+        /// Only requests of this day (UTC) or moment, and later.
+        #[arg(long, value_name = "DATE|TIMESTAMP", value_parser = moment)]
+        since: Option<jiff::Timestamp>,
+    },
     /// List the tasks of this project.
     #[command(before_help = "Example:  cmat task list")]
     List,
@@ -345,6 +358,14 @@ pub enum TaskCommand {
         /// Task id.
         id: String,
     },
+}
+
+/// Reads a moment: RFC 3339, or a day that begins at midnight UTC.
+fn moment(text: &str) -> Result<jiff::Timestamp, jiff::Error> {
+    text.parse().or_else(|_no_timestamp| {
+        let day: jiff::civil::Date = text.parse()?;
+        Ok(day.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp())
+    })
 }
 
 /// `cmat init`

@@ -60,13 +60,16 @@ pub struct Binding<Task = TaskId> {
 
 /// Lets each binding of a session begin where the one said before it was said, or later if it begins later.
 ///
-/// A hook says at the end of a run what held for the whole of it; a person says it of all that was.
+/// A hook says at the end of a run what held for the whole of it; a person says it of all that was, or of all
+/// since a moment. What a person says of a branch stands among the bindings of each session, for the session's
+/// requests on that branch: it holds against all that was said before, and a later run speaks for itself.
 pub fn follow<Task>(bindings: &mut [Binding<Task>]) {
     bindings.sort_by_key(|binding| binding.said);
     let mut before: Option<Timestamp> = None;
     for binding in bindings {
         binding.from = match (before, binding.source) {
-            (None, _) | (_, BindingSource::Command) => None,
+            (_, BindingSource::Command) => binding.from,
+            (None, _) => None,
             (Some(before), _) => binding.from.max(Some(just_after(before))),
         };
         before = Some(binding.said);
@@ -81,10 +84,13 @@ fn just_after(moment: Timestamp) -> Timestamp {
 /// Returns the binding of a session that a request at `at` takes.
 ///
 /// Of those that began before the request, the one said last; if none had begun, the one that began first
-/// reaches back, because a hook learns of a task only after the session's first requests.
+/// reaches back, because a hook learns of a task only after the session's first requests. A correction since a
+/// moment says nothing of what was before.
 pub fn session_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
-    project_binding(bindings, at)
-        .or_else(|| bindings.iter().min_by_key(|binding| (binding.from, binding.said)))
+    project_binding(bindings, at).or_else(|| {
+        let of_hooks = bindings.iter().filter(|binding| binding.source != BindingSource::Command);
+        of_hooks.min_by_key(|binding| (binding.from, binding.said))
+    })
 }
 
 /// Returns the binding of a project that a request at `at` takes: like a session's, but never reaching back.
@@ -181,6 +187,20 @@ mod tests {
         for (moment, expected) in [(5, "corrected"), (20, "corrected"), (21, "b"), (31, "b")] {
             check(&bindings, moment, expected);
         }
+    }
+
+    #[test]
+    fn a_correction_since_a_moment_leaves_what_was_before_to_the_run_that_said_it() {
+        let correction = Binding { source: BindingSource::Command, ..binding("corrected", Some(10), 20) };
+        for others in [vec![binding("a", None, 15)], vec![binding("a", None, 30)]] {
+            let mut bindings = others;
+            bindings.push(correction.clone());
+            follow(&mut bindings);
+            check(&bindings, 9, "a");
+            check(&bindings, 10, "corrected");
+            check(&bindings, 20, "corrected");
+        }
+        assert!(session_binding(&[correction], at(9)).is_none());
     }
 
     #[test]

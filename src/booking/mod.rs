@@ -4,6 +4,7 @@
 //! are read on from their cursors, requests are recorded once, queues are brought to what the ledger says. It
 //! decides nothing about money and reads neither clock nor environment.
 
+pub mod correction;
 pub mod leftovers;
 pub mod prices;
 pub mod projection;
@@ -255,6 +256,7 @@ impl Books {
                     enhancement: assignment.enhancement.as_deref(),
                     agent: assignment.agent.as_deref(),
                     tags: assignment.tags.as_deref(),
+                    since: None,
                     said,
                     source,
                 },

@@ -29,6 +29,7 @@ use crate::id::TaskId;
 use crate::ledger::task::TaskRow;
 use crate::ledger::totals::Scope;
 use crate::models_file;
+use crate::project::Project;
 use crate::report;
 use crate::report::cost_sheet;
 use crate::report::cost_sheet::EnhancementSheet;
@@ -62,7 +63,7 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         complain(&chain(warning));
     }
     let mut books = context.books()?;
-    if !args.force && !is_known_task(&task, &books, context)? {
+    if !args.force && !is_known_task(&task, &books, &context.config.project)? {
         return Err(
             NotFound(format!("Task not found: {task} (--force records its cost all the same)")).into()
         );
@@ -93,8 +94,7 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
 }
 
 /// Returns whether the project's queue, or cmat itself, has the task. Without a queue every task is known.
-fn is_known_task(task: &TaskId, books: &Books, context: &Context<'_>) -> anyhow::Result<bool> {
-    let project = &context.config.project;
+pub(super) fn is_known_task(task: &TaskId, books: &Books, project: &Project) -> anyhow::Result<bool> {
     let Some(queue) = booking::find_queue(project) else { return Ok(true) };
     let queued = match queue.read(books.deadline) {
         Ok(document) => document.task(task).is_some(),

@@ -1,14 +1,16 @@
-//! `cmat task new | use | list | show`, for people without a task queue.
+//! `cmat task new | use | assign | list | show`: tasks, also for people without a task queue.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::bail;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::attribution::BindingSource;
 use crate::booking;
 use crate::booking::Books;
+use crate::booking::correction::Corrected;
 use crate::cli::TaskCommand;
 use crate::commands::Context;
 use crate::commands::Exit;
@@ -17,14 +19,19 @@ use crate::commands::PATIENCE;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::costs;
+use crate::commands::faults_of_queues;
+use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
 use crate::ledger::binding::NewBinding;
+use crate::ledger::correction::Moved;
 use crate::ledger::task::TaskRow;
 use crate::money::Usd;
 use crate::printable::Printable;
+use crate::project::Project;
 use crate::report;
 use crate::report::Certainty;
+use crate::report::counted;
 use crate::report::json as documents;
 use crate::report::table;
 use crate::report::table::Side;
@@ -39,6 +46,7 @@ pub(super) fn run(command: &TaskCommand, context: &mut Context<'_>) -> anyhow::R
     match command {
         TaskCommand::New { title, enhancement } => new(title, enhancement.as_deref(), context),
         TaskCommand::Use { id } => work_on(id, context),
+        TaskCommand::Assign { what, task, since } => assign(what, task, *since, context),
         TaskCommand::List => list(context),
         TaskCommand::Show { id } => show(id, context),
     }
@@ -85,6 +93,7 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
             enhancement: None,
             agent: None,
             tags: None,
+            since: None,
             said: now,
             source: BindingSource::TaskUse,
         },
@@ -97,6 +106,74 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         writeln!(context.out, "Working on {task}, in sessions of this project that name no task")?;
     }
     Ok(Exit::Done)
+}
+
+fn assign(
+    what: &str,
+    task: &str,
+    since: Option<Timestamp>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
+    let task = TaskId::new(task)?;
+    let mut books = context.settled_books()?;
+    let Some((corrected, project)) = find_corrected(what, &books, context)? else {
+        return Err(NotFound(format!(
+            "no session, and no branch of this project, is recorded as `{}` (`cmat reconcile` reads more)",
+            Printable(what)
+        ))
+        .into());
+    };
+    if !costs::is_known_task(&task, &books, &project)? {
+        return Err(NotFound(format!(
+            "task not found: {task} in `{}` (`cmat task list` lists them)",
+            Printable(&project.root.to_string_lossy())
+        ))
+        .into());
+    }
+    let moved = books.correct(&corrected, &project, &task, since)?;
+    let projected = books.project_pending()?;
+    if context.global.json {
+        context.print_json(&json!({ "schema": "cmat.task.assign/1", "task": task, "moved": moved }))?;
+    } else {
+        show_moved(&moved, context)?;
+    }
+    for fault in faults_of_queues(&projected) {
+        complain(&fault);
+    }
+    Ok(if projected.is_complete() { Exit::Done } else { Exit::Deferred })
+}
+
+/// Takes the text for a session, else for a branch of this project; returns the project that its task is one of.
+fn find_corrected(
+    what: &str,
+    books: &Books,
+    context: &Context<'_>,
+) -> anyhow::Result<Option<(Corrected, Project)>> {
+    let here = &context.config.project;
+    let session = SessionId::new(what)?;
+    if books.ledger.knows_session(&session)? {
+        let project = books.ledger.project_of(&session)?.unwrap_or_else(|| here.clone());
+        return Ok(Some((Corrected::Session(session), project)));
+    }
+    let is_branch = books.ledger.knows_branch(here, what)?;
+    Ok(is_branch.then(|| (Corrected::Branch(what.to_owned()), here.clone())))
+}
+
+/// Prints which requests go from one task to another.
+pub(super) fn show_moved(moved: &[Moved], context: &mut Context<'_>) -> anyhow::Result<()> {
+    if moved.is_empty() {
+        writeln!(context.out, "No request belongs to another task than before")?;
+    }
+    let name = |task: &Option<String>| Printable(task.as_deref().unwrap_or("no task")).to_string();
+    for Moved { from, to, requests } in moved {
+        let requests = counted(*requests, "request");
+        if from == to {
+            writeln!(context.out, "{requests} of {}: moved in session, project or enhancement", name(from))?;
+        } else {
+            writeln!(context.out, "{requests} moved: {} → {}", name(from), name(to))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the project's queue; one that cannot be read is reported and treated as none.

@@ -27,6 +27,8 @@ pub struct NewBinding<'a> {
     pub agent: Option<&'a str>,
     /// `CMAT_TAGS` as a JSON object.
     pub tags: Option<&'a str>,
+    /// The first instant that a person said it of; `None`: all that was.
+    pub since: Option<Timestamp>,
     /// When it was said.
     pub said: Timestamp,
     /// What said it.
@@ -41,46 +43,76 @@ impl Recording<'_> {
     pub fn bind_session(&mut self, session: &SessionId, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
         let session = self.session(session)?;
         let said = millis(binding.said);
+        let since = binding.since.map(millis);
         let is_known = self.transaction.query_row(
             "SELECT EXISTS (SELECT * FROM binding WHERE session = ?1 AND said = ?2 AND task IS ?3
-                            AND enhancement IS ?4 AND source = ?5)",
+                            AND enhancement IS ?4 AND source = ?5
+                            AND (source <> 'command' OR begins IS ?6))",
             params![
                 session,
                 said,
                 binding.task.map(|task| task.0),
                 binding.enhancement,
-                binding.source.as_str()
+                binding.source.as_str(),
+                since,
             ],
             |row| row.get(0),
         )?;
         if is_known {
             return Ok(());
         }
-        // Turns of a run that named no task stay with the task before.
-        let begins = self
-            .transaction
-            .query_row("SELECT ended + 1 FROM session WHERE id = ?1 AND ended < ?2", [session, said], |row| {
-                row.get(0)
-            })
-            .optional()?;
+        let begins = match binding.source {
+            BindingSource::Command => since,
+            _ => self.after_the_end_of(session, said)?,
+        };
         let latest = self.latest_binding("session = ?1", session)?;
         self.insert_binding(Some(session), None, begins, binding)?;
         self.known = derive::Known::default();
-        if latest.is_none_or(|latest| latest.said > said || !latest.says(binding)) {
+        if binding.source == BindingSource::Command
+            || latest.is_none_or(|latest| latest.said > said || !latest.says(binding))
+        {
             // A binding names a task and leaves the project as it is.
             self.place_all_of(session)?;
         }
         Ok(())
     }
 
+    /// Returns when the last run of `session` before `said` was over: turns of a run that named no task stay with
+    /// the task before.
+    fn after_the_end_of(&self, session: i64, said: i64) -> Result<Option<i64>, LedgerError> {
+        let after = self
+            .transaction
+            .query_row("SELECT ended + 1 FROM session WHERE id = ?1 AND ended < ?2", [session, said], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(after)
+    }
+
+    /// Stores that a person said what the requests on `branch` in `project` belong to; see [`attribution::follow`].
+    ///
+    /// [`attribution::follow`]: crate::attribution::follow
+    pub fn bind_branch(
+        &mut self,
+        project: &Path,
+        branch: &str,
+        binding: &NewBinding<'_>,
+    ) -> Result<(), LedgerError> {
+        let project = self.project(project)?;
+        let begins = binding.since.map(millis);
+        self.insert_binding(None, Some((project, Some(branch))), begins, binding)?;
+        self.known = derive::Known::default();
+        self.place_branch(project, branch)
+    }
+
     /// Binds what happens in `project` from now on, in sessions that nothing else binds (`cmat task use`).
     pub fn bind_project(&mut self, project: &Path, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
         let project = self.project(project)?;
-        let latest = self.latest_binding("session IS NULL AND project = ?1", project)?;
+        let latest = self.latest_binding("session IS NULL AND branch IS NULL AND project = ?1", project)?;
         if latest.is_some_and(|latest| latest.says(binding)) {
             return Ok(());
         }
-        self.insert_binding(None, Some(project), Some(millis(binding.said)), binding)?;
+        self.insert_binding(None, Some((project, None)), Some(millis(binding.said)), binding)?;
         self.known = derive::Known::default();
         Ok(())
     }
@@ -88,18 +120,19 @@ impl Recording<'_> {
     fn insert_binding(
         &mut self,
         session: Option<i64>,
-        project: Option<i64>,
+        project: Option<(i64, Option<&str>)>,
         begins: Option<i64>,
         binding: &NewBinding<'_>,
     ) -> Result<(), LedgerError> {
         self.transaction
             .prepare_cached(
-                "INSERT INTO binding (session, project, task, enhancement, agent, tags, begins, said, source)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO binding (session, project, task, enhancement, agent, tags, begins, said, source,
+                                      branch)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 session,
-                project,
+                project.map(|(project, _)| project),
                 binding.task.map(|task| task.0),
                 binding.enhancement,
                 binding.agent,
@@ -107,6 +140,7 @@ impl Recording<'_> {
                 begins,
                 millis(binding.said),
                 binding.source.as_str(),
+                project.and_then(|(_, branch)| branch),
             ])?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
+use rusqlite::Params;
 use rusqlite::Row;
 use rusqlite::params;
 
@@ -28,6 +29,7 @@ pub(super) type StoredBinding = Binding<i64>;
 pub(super) struct Owner {
     pub(super) project: Option<i64>,
     pub(super) project_path: Option<PathBuf>,
+    as_said: Vec<StoredBinding>,
     bindings: Vec<StoredBinding>,
 }
 
@@ -44,22 +46,46 @@ pub(super) struct Placement {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     owners: HashMap<i64, Owner>,
-    projects: HashMap<i64, Vec<StoredBinding>>,
+    projects: HashMap<i64, OfProject>,
+}
+
+/// What people said of a project and of its branches.
+#[derive(Debug, Default)]
+struct OfProject {
+    whole: Vec<StoredBinding>,
+    branches: HashMap<String, Vec<StoredBinding>>,
+}
+
+/// A stored request, as far as its place depends on it.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) request: i64,
+    pub(super) at: Timestamp,
+    pub(super) branch: Option<String>,
+    pub(super) present: Placement,
 }
 
 impl Recording<'_> {
-    /// Returns where a request of `owner`, made at `at`, belongs.
-    pub(super) fn placement(&mut self, at: Timestamp, owner: i64) -> Result<Placement, LedgerError> {
+    /// Returns where a request of `owner`, made at `at` on `branch`, belongs.
+    pub(super) fn placement(
+        &mut self,
+        at: Timestamp,
+        branch: Option<&str>,
+        owner: i64,
+    ) -> Result<Placement, LedgerError> {
         let project = self.owner(owner)?.project;
         if let Some(project) = project
             && !self.known.projects.contains_key(&project)
         {
-            let bindings = self.bindings("session IS NULL AND project = ?1", project)?;
+            let bindings = self.bindings_of_project(project)?;
             self.known.projects.insert(project, bindings);
         }
-        let of_session = attribution::session_binding(&self.known.owners[&owner].bindings, at);
-        let of_project =
-            project.and_then(|project| attribution::project_binding(&self.known.projects[&project], at));
+        let Owner { as_said, bindings: of_session, .. } = &self.known.owners[&owner];
+        let of_project = project.map(|project| &self.known.projects[&project]);
+        let of_branch = of_project.zip(branch).and_then(|(project, branch)| project.branches.get(branch));
+        let joined = of_branch.map(|of_branch| joined(as_said, of_branch));
+        let of_session = attribution::session_binding(joined.as_ref().unwrap_or(of_session), at);
+        let of_project = of_project.and_then(|project| attribution::project_binding(&project.whole, at));
         Ok(Placement {
             owner,
             project,
@@ -71,14 +97,9 @@ impl Recording<'_> {
     /// Gives a stored request to `owner`, and with that to a project and maybe a task.
     ///
     /// Returns whether it came to another project, where other prices may hold.
-    pub(super) fn place(
-        &mut self,
-        request: i64,
-        at: Timestamp,
-        present: &Placement,
-        owner: i64,
-    ) -> Result<bool, LedgerError> {
-        let placement = self.placement(at, owner)?;
+    pub(super) fn place(&mut self, placed: &Placed, owner: i64) -> Result<bool, LedgerError> {
+        let Placed { request, at, branch, present } = placed;
+        let placement = self.placement(*at, branch.as_deref(), owner)?;
         if placement == *present {
             return Ok(false);
         }
@@ -89,23 +110,51 @@ impl Recording<'_> {
             .execute(params![request, owner, placement.project, placement.task, placement.enhancement])?;
         self.touch(present);
         self.touch(&placement);
+        *self.moves.entry((present.task, placement.task)).or_default() += 1;
         Ok(placement.project != present.project)
     }
 
     /// Places all requests that `session` owns; returns those that came to another project.
     pub(super) fn place_all_of(&mut self, session: i64) -> Result<Vec<i64>, LedgerError> {
-        let owned = self
-            .transaction
-            .prepare_cached("SELECT id, at, owner, project, task, enhancement FROM request WHERE owner = ?1")?
-            .query_map([session], placed)?
-            .collect::<Result<Vec<_>, _>>()?;
+        let owned = self.placed("request.owner = ?1", [session])?;
+        self.place_again(&owned)
+    }
+
+    /// Places all requests of `project` that were made on `branch`.
+    pub(super) fn place_branch(&mut self, project: i64, branch: &str) -> Result<(), LedgerError> {
+        let made_there = self.placed("request.project = ?1 AND branch = ?2", (project, branch))?;
+        // A branch's binding names a task and leaves the project as it is.
+        self.place_again(&made_there)?;
+        Ok(())
+    }
+
+    /// Places requests that stay with their owners; returns those that came to another project.
+    pub(super) fn place_again(&mut self, requests: &[Placed]) -> Result<Vec<i64>, LedgerError> {
         let mut moved = Vec::new();
-        for (request, at, present) in owned {
-            if self.place(request, instant(at)?, &present, session)? {
-                moved.push(request);
+        for placed in requests {
+            if self.place(placed, placed.present.owner)? {
+                moved.push(placed.request);
             }
         }
         Ok(moved)
+    }
+
+    /// Returns the stored requests for which `condition` holds.
+    pub(super) fn placed(
+        &self,
+        condition: &str,
+        parameters: impl Params,
+    ) -> Result<Vec<Placed>, LedgerError> {
+        let mut statement = self.transaction.prepare_cached(&format!(
+            "SELECT request.id, request.at, branch, owner, project, task, enhancement FROM request
+             WHERE {condition}"
+        ))?;
+        let mut rows = statement.query(parameters)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(placed(row)?);
+        }
+        Ok(found)
     }
 
     pub(super) fn owner(&mut self, session: i64) -> Result<&Owner, LedgerError> {
@@ -117,9 +166,11 @@ impl Recording<'_> {
                      WHERE session.id = ?1",
                 )?
                 .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let mut bindings = self.bindings("session = ?1", session)?;
+            let as_said: Vec<_> =
+                self.bindings("session = ?1", session)?.into_iter().map(|(_, binding)| binding).collect();
+            let mut bindings = as_said.clone();
             attribution::follow(&mut bindings);
-            let owner = Owner { project, project_path: path.map(path_from), bindings };
+            let owner = Owner { project, project_path: path.map(path_from), as_said, bindings };
             self.known.owners.insert(session, owner);
         }
         Ok(&self.known.owners[&session])
@@ -127,11 +178,9 @@ impl Recording<'_> {
 
     /// Notes that the totals of the request's present task change.
     pub(super) fn touch_task_of(&mut self, request: i64) -> Result<(), LedgerError> {
-        let (_, _, present) = self
-            .transaction
-            .prepare_cached("SELECT id, at, owner, project, task, enhancement FROM request WHERE id = ?1")?
-            .query_row([request], placed)?;
-        self.touch(&present);
+        for placed in self.placed("request.id = ?1", [request])? {
+            self.touch(&placed.present);
+        }
         Ok(())
     }
 
@@ -142,22 +191,39 @@ impl Recording<'_> {
         }
     }
 
-    fn bindings(&self, condition: &str, of: i64) -> Result<Vec<StoredBinding>, LedgerError> {
+    fn bindings_of_project(&self, project: i64) -> Result<OfProject, LedgerError> {
+        let mut of_project = OfProject::default();
+        for (branch, binding) in self.bindings("session IS NULL AND project = ?1", project)? {
+            match branch {
+                None => of_project.whole.push(binding),
+                Some(branch) => of_project.branches.entry(branch).or_default().push(binding),
+            }
+        }
+        Ok(of_project)
+    }
+
+    /// Returns bindings, each with the branch that it is of.
+    fn bindings(
+        &self,
+        condition: &str,
+        of: i64,
+    ) -> Result<Vec<(Option<String>, StoredBinding)>, LedgerError> {
         let mut statement = self.transaction.prepare_cached(&format!(
-            "SELECT task, enhancement, begins, said, source FROM binding WHERE {condition} ORDER BY id"
+            "SELECT task, enhancement, begins, said, source, branch FROM binding WHERE {condition} ORDER BY id"
         ))?;
         let mut rows = statement.query([of])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let source: String = row.get(4)?;
-            found.push(StoredBinding {
+            let binding = StoredBinding {
                 task: row.get(0)?,
                 enhancement: row.get(1)?,
                 from: row.get::<_, Option<i64>>(2)?.map(instant).transpose()?,
                 said: instant(row.get(3)?)?,
                 source: BindingSource::from_name(&source)
                     .ok_or_else(|| LedgerError::Corrupt { what: format!("binding source `{source}`") })?,
-            });
+            };
+            found.push((row.get(5)?, binding));
         }
         Ok(found)
     }
@@ -168,29 +234,30 @@ impl Recording<'_> {
     pub(super) fn derive_owners(&mut self, sessions: &BTreeSet<i64>) -> Result<Vec<i64>, LedgerError> {
         let mut first_lines = HashMap::new();
         let mut moved = Vec::new();
-        for (request, at, present) in self.shared_requests(sessions)? {
-            let claims = self.claims(request, &mut first_lines)?;
+        for placed in self.shared_requests(sessions)? {
+            let claims = self.claims(placed.request, &mut first_lines)?;
             let Some(owner) = attribution::owner(&claims) else { continue };
             let owner = self.session(owner)?;
-            if owner != present.owner && self.place(request, instant(at)?, &present, owner)? {
-                moved.push(request);
+            if owner != placed.present.owner && self.place(&placed, owner)? {
+                moved.push(placed.request);
             }
         }
         Ok(moved)
     }
 
-    fn shared_requests(&self, sessions: &BTreeSet<i64>) -> Result<Vec<(i64, i64, Placement)>, LedgerError> {
+    fn shared_requests(&self, sessions: &BTreeSet<i64>) -> Result<Vec<Placed>, LedgerError> {
         // The cross join makes SQLite begin with the shared requests: there are few of them, and none for most people.
         let mut statement = self.transaction.prepare_cached(
-            "SELECT request.id, request.at, owner, project, task, enhancement
+            "SELECT request.id, request.at, branch, owner, project, task, enhancement
              FROM request CROSS JOIN appearance ON appearance.request = request.id
              WHERE request.shared AND appearance.session = ?1 GROUP BY request.id",
         )?;
         let mut found = BTreeMap::new();
         for session in sessions {
-            for row in statement.query_map([session], placed)? {
-                let row = row?;
-                found.insert(row.0, row);
+            let mut rows = statement.query([session])?;
+            while let Some(row) = rows.next()? {
+                let placed = placed(row)?;
+                found.insert(placed.request, placed);
             }
         }
         Ok(found.into_values().collect())
@@ -260,9 +327,16 @@ impl Recording<'_> {
     }
 }
 
-/// A row of a request's number, its time and where it belongs.
-fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, i64, Placement)> {
-    let placement =
-        Placement { owner: row.get(2)?, project: row.get(3)?, task: row.get(4)?, enhancement: row.get(5)? };
-    Ok((row.get(0)?, row.get(1)?, placement))
+/// A row of a request's number, its time, its branch and where it belongs.
+fn placed(row: &Row<'_>) -> Result<Placed, LedgerError> {
+    let present =
+        Placement { owner: row.get(3)?, project: row.get(4)?, task: row.get(5)?, enhancement: row.get(6)? };
+    Ok(Placed { request: row.get(0)?, at: instant(row.get(1)?)?, branch: row.get(2)?, present })
+}
+
+/// Returns what was said of a session's requests on a branch, by hooks of the session and by people of the branch.
+fn joined(of_session: &[StoredBinding], of_branch: &[StoredBinding]) -> Vec<StoredBinding> {
+    let mut bindings: Vec<_> = of_session.iter().chain(of_branch).cloned().collect();
+    attribution::follow(&mut bindings);
+    bindings
 }

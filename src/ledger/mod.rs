@@ -10,6 +10,7 @@
 
 pub mod binding;
 pub mod charges;
+pub mod correction;
 pub mod cursor;
 pub mod explain;
 pub mod foreign;

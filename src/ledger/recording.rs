@@ -38,9 +38,10 @@ pub struct Recording<'ledger> {
     pub(super) known: derive::Known,
     /// Numbers of price rows that this transaction used.
     pub(super) price_rows: HashMap<Price, i64>,
-    /// Tasks whose totals change.
     /// Tasks whose totals change, each with the sessions that make them change.
     pub(super) touched: BTreeMap<i64, BTreeSet<i64>>,
+    /// How many stored requests were placed anew, by the task that they had and the one that they have.
+    pub(super) moves: BTreeMap<(Option<i64>, Option<i64>), u64>,
 }
 
 impl<'ledger> Recording<'ledger> {
@@ -52,6 +53,7 @@ impl<'ledger> Recording<'ledger> {
             known: derive::Known::default(),
             price_rows: HashMap::new(),
             touched: BTreeMap::new(),
+            moves: BTreeMap::new(),
         }
     }
 
@@ -138,7 +140,7 @@ impl<'ledger> Recording<'ledger> {
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
     ) -> Result<i64, LedgerError> {
-        let placement = self.placement(facts.origin.timestamp, session)?;
+        let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
         let request = requests::store(&self.transaction, facts, session, &placement)?;
         self.touch(&placement);
         self.stamp(request, session, facts, price)?;
@@ -161,9 +163,10 @@ impl<'ledger> Recording<'ledger> {
         requests::store(&self.transaction, &facts, origin_session, &stored.placement)?;
         self.touch(&stored.placement);
         let owner = stored.placement.owner;
-        if facts.origin.timestamp != stored.facts.origin.timestamp {
+        if facts.origin != stored.facts.origin {
             // With the same owner it stays in the same project.
-            self.place(stored.id, facts.origin.timestamp, &stored.placement, owner)?;
+            let raised = self.placed("request.id = ?1", [stored.id])?;
+            self.place_again(&raised)?;
         }
         if !pricing::is_billed_alike(&stored.facts, &facts) {
             self.stamp_again(stored.id, owner, &facts, price)?;

@@ -102,8 +102,9 @@ CREATE INDEX appearance_by_uuid ON appearance (uuid, session);
 
 CREATE TABLE binding (
     id INTEGER PRIMARY KEY,
-    session INTEGER REFERENCES session (id),-- NULL: binds the project
+    session INTEGER REFERENCES session (id),-- NULL: binds the project, or one branch of it
     project INTEGER REFERENCES project (id),
+    branch TEXT,
     task INTEGER REFERENCES task (id),
     enhancement TEXT,
     agent TEXT,

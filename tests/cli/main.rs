@@ -10,6 +10,7 @@ mod bad_queues;
 mod bad_transcripts;
 mod bindings;
 mod concurrency;
+mod corrections;
 mod costs;
 mod demo;
 mod doctor;

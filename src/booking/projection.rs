@@ -72,7 +72,15 @@ struct Plan {
     /// The task as the queue has it.
     queued: Option<QueuedTask>,
     found: CostKeys,
-    wanted: CostKeys,
+    /// `None`: they are another writer's alone, and stay.
+    wanted: Option<CostKeys>,
+}
+
+impl Plan {
+    /// Returns what shall be put into the keys, if that changes them.
+    fn change(&self) -> Option<&CostKeys> {
+        self.wanted.as_ref().filter(|wanted| **wanted != self.found)
+    }
 }
 
 impl Books {
@@ -155,10 +163,11 @@ impl Books {
             for plan in plans {
                 if changed.contains(plan.projection.name.as_str()) {
                     waiting.push(plan.projection);
-                } else if plan.queued.is_some() {
-                    recording.shows(&plan.projection, &figures(&plan.wanted))?;
+                } else if let (Some(_), Some(wanted)) = (&plan.queued, &plan.wanted) {
+                    recording.shows(&plan.projection, &figures(wanted))?;
                 } else {
-                    // Its cost stays in the ledger until the queue has it.
+                    // Its cost stays in the ledger until the queue has it, and there is none to show before it has
+                    // one: figures of others are not taken note of, so that they still count then.
                     recording.settled(&plan.projection)?;
                 }
             }
@@ -182,7 +191,9 @@ impl Books {
             let queued = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
             let found = queued.as_ref().map(|task| task.costs.clone()).unwrap_or_default();
             let mut wanted = self.wanted(&projection, &found)?;
-            if found != wanted && self.is_foreign(&projection, &found)? {
+            if wanted.as_ref().is_some_and(|wanted| *wanted != found)
+                && self.is_foreign(&projection, &found)?
+            {
                 projection.baseline = Some(self.keep(&projection, &found, notes)?);
                 wanted = self.wanted(&projection, &found)?;
             }
@@ -199,21 +210,21 @@ impl Books {
                     assigned_agent.as_deref(),
                 )?;
             }
-            if plan.found != plan.wanted {
-                recording.will_show(&plan.projection, &figures(&plan.wanted))?;
+            if let Some(wanted) = plan.change() {
+                recording.will_show(&plan.projection, &figures(wanted))?;
             }
         }
         recording.commit()?;
         Ok(plans)
     }
 
-    /// Returns what a task's keys shall hold, which hold `found`.
-    fn wanted(&self, projection: &Projection, found: &CostKeys) -> Result<CostKeys, BookingError> {
+    /// Returns what a task's keys shall hold, which hold `found`; `None` if cmat has no say in them.
+    fn wanted(&self, projection: &Projection, found: &CostKeys) -> Result<Option<CostKeys>, BookingError> {
         let summary = self.ledger.task_summary(projection.task)?;
         if summary.totals.requests == 0 && summary.elsewhere.entries == 0 {
             // What was booked for it has gone to another task, or it never was ours.
             let is_ours = self.ledger.is_shown(projection.task, &projection.queue, &figures(found))?;
-            return Ok(if is_ours { CostKeys::default() } else { found.clone() });
+            return Ok(is_ours.then(CostKeys::default));
         }
         let wanted = cost_keys(&summary, found);
         let is_ours =
@@ -223,7 +234,8 @@ impl Books {
             projection.baseline.as_deref().is_some_and(|noted| sums(&keys_of(noted)) == sums(found));
         // Two machines that know the same sum would change each other's last session for ever. Only if that sum was
         // taken note of: another session may happen to cost the same.
-        Ok(if is_from_elsewhere && is_noted && sums(found) == sums(&wanted) { found.clone() } else { wanted })
+        let agrees = is_from_elsewhere && is_noted && sums(found) == sums(&wanted);
+        Ok(Some(if agrees { found.clone() } else { wanted }))
     }
 
     /// Returns whether figures are neither empty nor ours nor kept already.
@@ -299,7 +311,7 @@ fn replace(
 ) -> Result<(Change, BTreeSet<String>), QueueError> {
     let differing: BTreeMap<&str, &Plan> = plans
         .iter()
-        .filter(|plan| plan.queued.is_some() && plan.found != plan.wanted)
+        .filter(|plan| plan.queued.is_some() && plan.change().is_some())
         .map(|plan| (plan.projection.name.as_str(), plan))
         .collect();
     if differing.is_empty() {
@@ -312,9 +324,9 @@ fn replace(
     let mut changed = BTreeSet::new();
     let change = queue.lock(deadline)?.update(&ids, |task| {
         let plan = differing.get(task.id.as_str())?;
-        if task.costs == plan.found || task.costs == plan.wanted {
+        if task.costs == plan.found || Some(&task.costs) == plan.wanted.as_ref() {
             changed.remove(task.id.as_str());
-            return Some(plan.wanted.clone());
+            return plan.wanted.clone();
         }
         changed.insert(task.id.as_str().to_owned());
         None

@@ -102,6 +102,18 @@ fn a_task_that_the_queue_gets_later_does_not_count_as_shown_before() {
 }
 
 #[test]
+fn a_session_that_cost_nothing_does_not_make_figures_of_another_writer_ours() {
+    let rooms = Rooms::new();
+    let theirs = json!({"cost_input_tokens": "70", "cost_usd": "0.0007", "session_id": "theirs"});
+    put(&rooms, &json!({"tasks": [{"id": "t", "metadata": theirs}]}));
+    rooms.assign_to(&"empty".parse().unwrap(), "t");
+    rooms.project_pending();
+    check(&rooms, 0, ("70", "0.0007", "theirs"));
+    end(&rooms, "s", "t", 100);
+    check(&rooms, 0, ("170", "0.0008", "s"));
+}
+
+#[test]
 fn the_dearest_of_two_models_comes_first() {
     let rooms = Rooms::new();
     let line = |id: &str, model: &str, output: u64| {

@@ -106,7 +106,7 @@ impl Ledger {
 }
 
 impl Recording<'_> {
-    /// Returns the number of the file at `path`, which belongs to `session`, and whether it was there.
+    /// Returns the number of the file at `path`, which belongs to `session`; it is there from now on.
     pub fn file(&mut self, path: &Path, session: &SessionId) -> Result<FileId, LedgerError> {
         let session = self.session(session)?;
         let known: Option<i64> = self

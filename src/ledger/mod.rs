@@ -45,7 +45,7 @@ pub const FILE_NAME: &str = "ledger.db";
 /// Why the ledger could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The data folder or the file in it could not be made.
+    /// The file could not be opened.
     #[error("ledger `{}` could not be opened", path.display())]
     Open {
         /// The ledger.

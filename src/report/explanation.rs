@@ -101,9 +101,9 @@ fn equation(charge: &ExplainedCharge) -> String {
     let part =
         if charge.kind == "message" { String::new() } else { format!("{}: ", Printable(&charge.kind)) };
     match (&charge.price, charge.unpriced.as_deref()) {
-        (Some(price), _) => format!("{part}{} = ${}", terms(charge, price), charge.cost.total()),
-        (None, Some("too_large")) => format!("{part}its counts are too large to price"),
-        (None, Some(_)) => format!("{part}no price row fits the model (`cmat models add`)"),
+        (_, Some("too_large")) => format!("{part}its counts are too large to price"),
+        (_, Some(_)) => format!("{part}no price row fits the model (`cmat models add`)"),
+        (Some(price), None) => format!("{part}{} = ${}", terms(charge, price), charge.cost.total()),
         (None, None) => format!("{part}not billed: a refusal without an answer"),
     }
 }

@@ -173,6 +173,20 @@ fn a_line_of_100_mb() {
 }
 
 #[test]
+fn counts_that_are_too_large_to_price_are_not_explained_as_free() {
+    let project = TestProject::new();
+    let line = with_usage("output_tokens", json!(1_u64 << 40));
+    let project = project.task("task_1", "checkout").transcript("s-1", line);
+    assert_snapshot!(extract_path(&project, &project.transcript_path("s-1")), @"
+    Cost extracted: $0.0000+
+    --- stderr
+    without a price: claude-sonnet-4-20250514 (`cmat models add`)
+    ");
+    let explained = project.stdout(["explain", "task_1"]);
+    assert!(explained.contains("its counts are too large to price"), "{explained}");
+}
+
+#[test]
 fn synthetic_answers_and_errors_are_no_requests() {
     let mut synthetic: Value = serde_json::from_str(&good_line()).unwrap();
     synthetic["message"]["model"] = json!("<synthetic>");

@@ -124,7 +124,7 @@ impl Config {
         if let Some(project) = project {
             anyhow::ensure!(project.is_dir(), "there is no folder `{}`", project.display());
         }
-        let hook = hook_environment();
+        let hook = hook_environment(&cwd);
         let start =
             project.map(Path::to_owned).or_else(|| hook.project_dir.clone()).unwrap_or_else(|| cwd.clone());
         Ok(Self {
@@ -166,7 +166,7 @@ fn read_config_file(path: &Path) -> anyhow::Result<ConfigFile> {
     toml::from_str(&text).with_context(|| format!("`{}` is not a configuration of cmat", path.display()))
 }
 
-fn hook_environment() -> HookEnvironment {
+fn hook_environment(cwd: &Path) -> HookEnvironment {
     let text = |name: &str| variable(name)?.into_string().ok().filter(|text| !text.trim().is_empty());
     let milliseconds = |name: &str| {
         let limit = Duration::from_millis(text(name)?.trim().parse().ok()?);
@@ -181,7 +181,10 @@ fn hook_environment() -> HookEnvironment {
         enhancement: text("CMAT_ENHANCEMENT"),
         agent: text("CMAT_AGENT"),
         tags: text("CMAT_TAGS").map(|tags| parse_tags(&tags)).unwrap_or_default(),
-        project_dir: path_variable("CMAT_PROJECT_DIR").or_else(|| path_variable("CLAUDE_PROJECT_DIR")),
+        // Whole: the run that finishes what this one leaves may stand elsewhere.
+        project_dir: path_variable("CMAT_PROJECT_DIR")
+            .or_else(|| path_variable("CLAUDE_PROJECT_DIR"))
+            .map(|folder| cwd.join(folder)),
         limit: milliseconds("CMAT_DEADLINE_MS").unwrap_or(client_limit * 4 / 5),
     }
 }

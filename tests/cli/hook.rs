@@ -123,6 +123,24 @@ fn finds_the_project_though_the_session_moved_into_a_folder() {
 }
 
 #[test]
+fn a_project_named_from_where_the_session_ran_is_found_by_the_run_that_finishes() {
+    let project = project();
+    let ledger = project.cmat_home().join("ledger.db");
+    fs::create_dir_all(&ledger).unwrap();
+    let mut command = project.cmat(["hook", "session-end"]);
+    command.current_dir(project.project().parent().unwrap());
+    command
+        .env("CMAT_CURRENT_TASK_ID", "task_1")
+        .env("CMAT_PROJECT_DIR", project.project().file_name().unwrap());
+    let stdin = project.session_end("s-1", &project.transcript_path("s-1"));
+    assert_eq!(project.seen(&feed(&mut command, stdin).wait_with_output().unwrap()), "");
+    fs::remove_dir(ledger).unwrap();
+    let mut elsewhere = project.cmat(["reconcile"]);
+    assert!(elsewhere.current_dir(project.home()).output().unwrap().status.success());
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""));
+}
+
+#[test]
 fn takes_the_sessions_subagents_with_it() {
     let project = project();
     let agent = project.transcript_path("s-1").with_extension("").join("subagents/agent-a1.jsonl");

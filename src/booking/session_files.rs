@@ -96,7 +96,7 @@ fn flat_beside(main: &Path, session: &SessionId) -> Vec<PathBuf> {
 }
 
 /// Returns the session that the first lines of a transcript name, if it can be read and they do.
-pub fn named_in(path: &Path) -> Option<SessionId> {
+fn named_in(path: &Path) -> Option<SessionId> {
     transcript::named_session(BufReader::new(disk::open_regular(path).ok()?)).ok().flatten()
 }
 

@@ -10,7 +10,6 @@ use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::totals::Scope;
 use crate::printable::Printable;
-use crate::report::Certainty;
 use crate::report::explanation;
 use crate::report::explanation::Explained;
 use crate::report::explanation::Length;
@@ -40,15 +39,13 @@ fn find(what: &str, books: &Books, context: &Context<'_>) -> anyhow::Result<Opti
         let summary = books.ledger.task_summary(task)?;
         if summary.totals.requests > 0 || summary.elsewhere.entries > 0 {
             let requests = books.ledger.explain(Scope::Task(task))?;
-            let certainty = Certainty::of(&summary.totals);
-            return Ok(Some(Explained { requests, elsewhere: summary.elsewhere, certainty }));
+            return Ok(Some(Explained { requests, elsewhere: summary.elsewhere, totals: summary.totals }));
         }
     }
     for scope in [Scope::Session(&SessionId::new(what)?), Scope::Request(what)] {
         if let Some(totals) = books.ledger.totals(scope)? {
             let requests = books.ledger.explain(scope)?;
-            let certainty = Certainty::of(&totals);
-            return Ok(Some(Explained { requests, elsewhere: Elsewhere::default(), certainty }));
+            return Ok(Some(Explained { requests, elsewhere: Elsewhere::default(), totals }));
         }
     }
     Ok(None)

@@ -17,6 +17,7 @@ use crate::report::amount;
 use crate::summary::Elsewhere;
 use crate::summary::ExplainedCharge;
 use crate::summary::ExplainedRequest;
+use crate::summary::Totals;
 
 /// How many requests are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +44,8 @@ pub struct Explained {
     pub requests: Vec<ExplainedRequest>,
     /// What other writers recorded beside them.
     pub elsewhere: Elsewhere,
-    /// How sure the sum of the requests is.
-    pub certainty: Certainty,
+    /// What the requests come to, and how sure that is.
+    pub totals: Totals,
 }
 
 /// Returns an explanation as text.
@@ -59,12 +60,13 @@ pub fn render(explained: &Explained, length: Length) -> String {
     let n_requests = requests.len() as u64;
     let n_more = requests.len().saturating_sub(length.limit());
     let more = if n_more > 0 { format!("… {n_more} more (--all)   ") } else { String::new() };
+    let certainty = Certainty::of(&explained.totals);
     let n_repeats = n_lines.saturating_sub(n_requests);
     let repeats = if n_repeats == 1 { "repeat" } else { "repeats" };
     let _infallible = writeln!(
         text,
         "  {more}Σ ${total} → {}   lines read {}, distinct requests {} ({} {repeats} ignored)",
-        amount(total, explained.certainty),
+        amount(total, certainty),
         grouped(n_lines),
         grouped(n_requests),
         grouped(n_repeats),
@@ -74,7 +76,7 @@ pub fn render(explained: &Explained, length: Length) -> String {
             text,
             "  + ${} recorded elsewhere → {} in all",
             explained.elsewhere.cost.rounded(COST_PLACES),
-            amount(total + explained.elsewhere.cost, explained.certainty),
+            amount(total + explained.elsewhere.cost, certainty),
         );
     }
     text
@@ -181,8 +183,9 @@ pub fn document(what: &str, explained: &Explained) -> Value {
         "lines": requests.iter().map(|request| request.n_lines).sum::<u64>(),
         "cost_usd": total,
         "recorded_elsewhere_usd": explained.elsewhere.cost,
-        "estimated": explained.certainty.estimated,
-        "lower_bound": explained.certainty.at_least,
+        "estimated": explained.totals.estimated,
+        "lower_bound": explained.totals.lower_bound,
+        "unpriced_models": explained.totals.unpriced_models,
         "rows": requests.iter().map(request_row).collect::<Vec<_>>(),
     })
 }

@@ -184,6 +184,9 @@ fn counts_that_are_too_large_to_price_are_not_explained_as_free() {
     ");
     let explained = project.stdout(["explain", "task_1"]);
     assert!(explained.contains("its counts are too large to price"), "{explained}");
+    let explained: Value = serde_json::from_str(&project.stdout(["explain", "task_1", "--json"])).unwrap();
+    assert_eq!(explained["unpriced_models"], json!([SONNET]));
+    assert_eq!(explained["lower_bound"], false);
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub enum Command {
     /// Called by Claude Code's hooks; never fails, prints nothing.
     #[command(hide = true)]
     Hook {
-        /// `session-end`, and what its script passes on.
+        /// `session-start`, `session-end`, `stop` or `subagent-stop`, and what its script passes on.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

@@ -11,6 +11,7 @@ use crate::booking::find_files;
 use crate::booking::projection::Projected;
 use crate::id::SessionId;
 use crate::ledger::Durability;
+use crate::outbox::Event;
 use crate::outbox::Intent;
 use crate::outbox::IntentName;
 use crate::outbox::Outbox;
@@ -48,7 +49,7 @@ pub struct Finished {
 }
 
 impl Books {
-    /// Books what an intent says: the session's files, its task, its end.
+    /// Books what an intent says: the session's files, its task, its end or that it goes on.
     ///
     /// The name of the intent is noted in the ledger, so that a later run may remove its file; not so if the
     /// deadline came before the end of the transcript: then the next run reads on.
@@ -76,7 +77,9 @@ impl Books {
             return Ok(());
         }
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
-        if let Some(session) = session {
+        if let Some(session) = session
+            && intent.event == Event::SessionEnd
+        {
             recording.session_ended(session, intent.at, intent.reason.as_deref())?;
         }
         recording.booked(&name.to_string())?;
@@ -95,8 +98,12 @@ impl Books {
             None => (intent.task_file.clone(), BindingSource::TaskFile),
         };
         let tags = if intent.tags.is_empty() { None } else { serde_json::to_string(&intent.tags).ok() };
-        let assignment =
-            Assignment { task, enhancement: intent.enhancement.clone(), agent: intent.agent.clone(), tags };
+        let since = match intent.event {
+            Event::SessionStart => Some(intent.at),
+            Event::SessionEnd => None,
+        };
+        let (enhancement, agent) = (intent.enhancement.clone(), intent.agent.clone());
+        let assignment = Assignment { task, enhancement, agent, tags, since };
         self.assign(session, project, &assignment, source, intent.at)?;
         Ok(())
     }

@@ -107,6 +107,8 @@ pub struct Assignment {
     pub agent: Option<String>,
     /// Tags as a JSON object.
     pub tags: Option<String>,
+    /// The first instant that is meant; see [`NewBinding::since`].
+    pub since: Option<Timestamp>,
 }
 
 /// What became of a transcript.
@@ -256,7 +258,7 @@ impl Books {
                     enhancement: assignment.enhancement.as_deref(),
                     agent: assignment.agent.as_deref(),
                     tags: assignment.tags.as_deref(),
-                    since: None,
+                    since: assignment.since,
                     said,
                     source,
                 },

@@ -1,6 +1,9 @@
-//! `cmat hook session-end`: called by Claude Code when a session ends.
+//! `cmat hook …`: called by Claude Code when a session starts, ends, or has answered.
 //!
-//! It never disturbs a session: exit code 0 and an empty stdout, whatever its arguments, stdin or configuration,
+//! `session-start` binds the session to its task from then on, `session-end` closes the books on it; `stop` and
+//! `subagent-stop` read on in between, so that a session that is killed later has lost little.
+//!
+//! A hook never disturbs a session: exit code 0 and an empty stdout, whatever its arguments, stdin or configuration,
 //! because exit code 2 would mean "block" to Claude Code. What it was told is on disk before anything else
 //! happens; one deadline bounds all of it; whatever is left is done by the next cmat that runs.
 
@@ -29,6 +32,7 @@ use crate::logging;
 use crate::outbox::Event;
 use crate::outbox::Intent;
 use crate::outbox::Outbox;
+use crate::project;
 use crate::task_file;
 
 /// Largest document that is read from stdin, in bytes.
@@ -40,12 +44,14 @@ const RIPE_AGE: Duration = Duration::from_secs(3);
 /// What is kept for ending in order, of the time that the client grants.
 const MARGIN: Duration = Duration::from_millis(50);
 
-/// What Claude Code tells a SessionEnd hook; anything else in it is passed over (client reference, section 1).
+/// What Claude Code tells a hook; anything else in it is passed over (client reference, section 1).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Told {
     session_id: Option<String>,
     transcript_path: Option<PathBuf>,
+    /// Of a subagent that stopped; it is one of the files of the session.
+    agent_transcript_path: Option<PathBuf>,
     cwd: Option<PathBuf>,
     reason: Option<String>,
 }
@@ -59,7 +65,15 @@ pub(super) fn run(arguments: &[OsString]) {
         let config = Config::read(None).or_else(|_unusable| Config::without_file(None))?;
         logging::to_file(&config.data_dir);
         match arguments.first().map(|event| event.to_string_lossy()) {
-            Some(event) if event == "session-end" => session_end(&config, &arguments[1..], started),
+            Some(event) if event == "session-start" => {
+                session(Event::SessionStart, &config, &arguments[1..], started)
+            }
+            Some(event) if event == "session-end" => {
+                session(Event::SessionEnd, &config, &arguments[1..], started)
+            }
+            Some(event) if event == "stop" || event == "subagent-stop" => {
+                answered(&config, &arguments[1..], started)
+            }
             event => {
                 tracing::warn!(?event, "this hook event is not known to this cmat");
                 Ok(())
@@ -80,9 +94,10 @@ fn leave_at(deadline: Instant) {
     });
 }
 
-fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
+/// Records that a session starts or ends.
+fn session(event: Event, config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
     let told = read_stdin(config.hook.limit / 2);
-    let intent = intent(config, arguments, told);
+    let intent = intent(event, config, arguments, told);
     if intent.session.is_none() && intent.transcript.is_none() {
         anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
     }
@@ -107,27 +122,59 @@ fn session_end(config: &Config, arguments: &[OsString], started: Instant) -> any
     Ok(())
 }
 
-/// Puts together what arguments, stdin and environment say, in this order.
-fn intent(config: &Config, arguments: &[OsString], told: Told) -> Intent {
+/// Reads on in a session that goes on; cursors remember how far, so no intent is needed.
+///
+/// The task queue is left to the session's end and to commands: the user waits for the next prompt meanwhile.
+fn answered(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
+    leave_at(started + config.hook.limit);
+    let told = read_stdin(config.hook.limit / 2);
+    let Named { session, transcript, cwd } = named(config, arguments, &told);
+    let transcript = transcript.context("nothing names a transcript: there is nothing to read")?;
+    let folder = config.hook.project_dir.as_ref().unwrap_or(&cwd);
+    let project = project::find(folder, config.home.as_deref());
+    let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
+    books.book_session(&transcript, session.as_ref(), Some(&project))?;
+    Ok(())
+}
+
+/// What a hook is about.
+struct Named {
+    session: Option<SessionId>,
+    transcript: Option<PathBuf>,
+    cwd: PathBuf,
+}
+
+/// Puts together what arguments, stdin and environment name, in this order.
+fn named(config: &Config, arguments: &[OsString], told: &Told) -> Named {
     let environment = &config.hook;
     let argument = |n: usize| arguments.get(n).filter(|argument| !argument.is_empty());
     let session = argument(1)
         .map(|id| id.to_string_lossy().into_owned())
-        .or(told.session_id)
+        .or_else(|| told.session_id.clone())
         .or_else(|| environment.session.clone());
     let transcript = argument(0)
         .map(PathBuf::from)
-        .or(told.transcript_path)
+        .or_else(|| told.transcript_path.clone())
+        .or_else(|| told.agent_transcript_path.clone())
         .or_else(|| environment.transcript.clone())
         .map(|path| config.cwd.join(path));
-    let cwd = told.cwd.unwrap_or_else(|| config.cwd.clone());
+    Named {
+        session: session.and_then(|id| usable("session id", SessionId::new(id))),
+        transcript,
+        cwd: told.cwd.clone().unwrap_or_else(|| config.cwd.clone()),
+    }
+}
+
+fn intent(event: Event, config: &Config, arguments: &[OsString], told: Told) -> Intent {
+    let environment = &config.hook;
+    let Named { session, transcript, cwd } = named(config, arguments, &told);
     let task_file = task_file::read(&config.project.worktree).unwrap_or_else(|fault| {
         tracing::warn!("{}", chain(&fault));
         None
     });
     Intent {
-        event: Event::SessionEnd,
-        session: session.and_then(|id| usable("session id", SessionId::new(id))),
+        event,
+        session,
         transcript,
         cwd,
         project_dir: environment.project_dir.clone(),

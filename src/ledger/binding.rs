@@ -27,7 +27,7 @@ pub struct NewBinding<'a> {
     pub agent: Option<&'a str>,
     /// `CMAT_TAGS` as a JSON object.
     pub tags: Option<&'a str>,
-    /// The first instant that a person said it of; `None`: all that was.
+    /// The first instant that it was said of; `None`: all that was, or, of a hook, the run that was over.
     pub since: Option<Timestamp>,
     /// When it was said.
     pub said: Timestamp,
@@ -36,7 +36,8 @@ pub struct NewBinding<'a> {
 }
 
 impl Recording<'_> {
-    /// Stores that something said what `session` works on, or worked on in the run that ended when it was said.
+    /// Stores that something said what `session` works on from `since`, or worked on in the run that ended when it
+    /// was said.
     ///
     /// From which request on that holds is derived from all that was said, so the order in which hooks get here
     /// changes nothing, nor does saying it twice.
@@ -63,6 +64,7 @@ impl Recording<'_> {
         }
         let begins = match binding.source {
             BindingSource::Command => since,
+            _ if since.is_some() => since,
             _ => self.after_the_end_of(session, said)?,
         };
         let latest = self.latest_binding("session = ?1", session)?;

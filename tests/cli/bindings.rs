@@ -43,6 +43,31 @@ fn an_end_that_is_booked_late_still_speaks_for_its_own_run() {
     assert_eq!(input_tokens(&project, "task_2"), 0b010);
 }
 
+#[test]
+fn a_run_that_was_killed_is_paid_for_by_the_task_that_it_was_started_for() {
+    let mut lines = Vec::new();
+    for (n, time) in ["09:30", "10:30", "11:30"].into_iter().enumerate() {
+        let mut line = request(&format!("msg_{n}"), SONNET, [1 << n, 1, 0, 0]);
+        line["timestamp"] = format!("2026-11-20T{time}:00Z").into();
+        lines.push(line);
+    }
+    let mut project =
+        TestProject::new().task("task_1", "login").task("task_2", "logout").session("s1", &lines[..1]);
+    // The first start is told of late: it reaches back. No run but the last one ends.
+    for (time, event, task, n_lines) in [
+        ("10:00", "session-start", "task_1", 2),
+        ("11:00", "session-start", "task_2", 3),
+        ("12:00", "session-end", "task_2", 3),
+        ("11:00", "session-start", "task_2", 3),
+    ] {
+        project = project.env("CMAT_NOW", format!("2026-11-20T{time}:00Z"));
+        assert_eq!(project.at_event(event, task, "s1"), "");
+        project = project.session("s1", &lines[..n_lines]);
+    }
+    assert_eq!(input_tokens(&project, "task_1"), 0b011);
+    assert_eq!(input_tokens(&project, "task_2"), 0b100);
+}
+
 fn input_tokens(project: &TestProject, task: &str) -> u64 {
     let show: Value = serde_json::from_str(&project.stdout(["costs", "show", task, "--json"])).unwrap();
     show["input_tokens"].as_u64().unwrap()

@@ -208,7 +208,16 @@ impl TestProject {
 
     /// Begins to end a session of a task.
     pub(crate) fn ending_session(&self, task: &str, session: &str) -> Child {
-        let mut command = self.cmat(["hook", "session-end"]);
+        self.running_hook("session-end", task, session)
+    }
+
+    /// Runs a hook of another event as Claude Code does, and returns what it would see: nothing.
+    pub(crate) fn at_event(&self, event: &str, task: &str, session: &str) -> String {
+        self.seen(&self.running_hook(event, task, session).wait_with_output().unwrap())
+    }
+
+    fn running_hook(&self, event: &str, task: &str, session: &str) -> Child {
+        let mut command = self.cmat(["hook", event]);
         command
             .env("CMAT_CURRENT_TASK_ID", task)
             .env("CLAUDECODE", "1")

@@ -1,4 +1,4 @@
-//! `cmat hook session-end`: it records, says nothing and exits 0, whatever it is given.
+//! `cmat hook …`: it records, says nothing and exits 0, whatever it is given.
 
 use std::fs;
 use std::process::Command;
@@ -297,4 +297,57 @@ fn disturbs_nothing_for(project: &TestProject, task: &str) {
     let before = fs::read(project.queue_path()).unwrap();
     assert_eq!(project.end_session(task, "s-1"), "");
     assert_eq!(fs::read(project.queue_path()).unwrap(), before);
+}
+
+#[test]
+fn a_start_is_on_disk_before_the_ledger_is_asked() {
+    let project = TestProject::new().task("task_1", "checkout").file(".claude/cmat.task", "task_1\n");
+    fs::create_dir_all(project.cmat_home().join("ledger.db")).unwrap();
+    assert_eq!(project.at_event("session-start", "", "s-1"), "");
+    assert_eq!(fs::read_dir(project.cmat_home().join("outbox")).unwrap().count(), 1);
+    fs::remove_dir(project.cmat_home().join("ledger.db")).unwrap();
+    // The session is killed, no hook tells its end, and the task of the folder is another one by then.
+    let project = project
+        .session("s-1", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])])
+        .file(".claude/cmat.task", "task_2\n");
+    project.run(["reconcile"]);
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""), "{}", project.stored("task_1"));
+}
+
+#[test]
+fn what_was_answered_is_read_before_the_session_ends() {
+    let (first, second) =
+        (request("msg_1", SONNET, [1_000, 1_000, 0, 0]), request("msg_2", SONNET, [1_000, 0, 0, 0]));
+    let mut project = TestProject::new().task("task_1", "checkout");
+    assert_eq!(project.at_event("session-start", "task_1", "s-1"), "");
+    for (lines, event, cost) in [
+        (&[first.clone()][..], "stop", "0.018"),
+        (&[first.clone(), second][..], "subagent-stop", "0.021"),
+        (&[first][..], "stop", "0.021"),
+    ] {
+        project = project.session("s-1", lines);
+        let queue = fs::read(project.queue_path()).unwrap();
+        assert_eq!(project.at_event(event, "task_1", "s-1"), "");
+        // The user waits: the queue is left to the end of the session, and to commands.
+        assert_eq!(fs::read(project.queue_path()).unwrap(), queue);
+        let show: serde_json::Value =
+            serde_json::from_str(&project.stdout(["costs", "show", "task_1", "--json"])).unwrap();
+        assert!(show["cost_usd"].as_str().unwrap().starts_with(cost), "{show}");
+    }
+    // What has been read outlives its transcript.
+    fs::remove_file(project.transcript_path("s-1")).unwrap();
+    assert_eq!(project.at_event("stop", "task_1", "s-1"), "");
+    assert_eq!(project.at_event("session-end", "task_1", "s-1"), "");
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0210\""));
+}
+
+#[test]
+fn no_event_disturbs_a_session() {
+    let project = project();
+    for event in ["session-start", "stop", "subagent-stop", "session-end", "pre-tool-use", "--help"] {
+        for stdin in ["", "garbage", "{}", "[1]", r#"{"transcript_path": "/dev/null", "cwd": 5}"#] {
+            let run = feed(&mut project.cmat(["hook", event, "", "--what"]), stdin);
+            assert_eq!(project.seen(&run.wait_with_output().unwrap()), "", "{event} {stdin}");
+        }
+    }
 }

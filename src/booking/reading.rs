@@ -112,6 +112,7 @@ impl Books {
     ) -> Result<Read, BookingError> {
         let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
         let Opened { file, identity, from, mut start, mut unanswered } = opened;
+        let mut begun = from;
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file), from, session.clone());
         let mut read = Read::default();
         loop {
@@ -130,9 +131,17 @@ impl Books {
                 tail: hash_before(file, slice.end.offset).map_err(failed)?,
                 unanswered,
             };
-            read.n_new += self.record_slice(path, session, &slice, &cursor, start)?;
+            let Some(n_new) = self.record_slice(path, session, &slice, begun, &cursor, start)? else {
+                let rest = self.read_file(path, session)?;
+                return Ok(Read {
+                    n_new: read.n_new + rest.n_new,
+                    n_skipped: read.n_skipped + rest.n_skipped,
+                    ..rest
+                });
+            };
+            read.n_new += n_new;
             read.n_skipped += slice.n_skipped;
-            start = Start::On;
+            (start, begun) = (Start::On, slice.end);
             if slice.finished {
                 break;
             }
@@ -144,14 +153,16 @@ impl Books {
         Ok(read)
     }
 
+    /// Records a slice that begins at `begun`; `None` if another run has read there meanwhile.
     fn record_slice(
         &mut self,
         path: &Path,
         session: &SessionId,
         slice: &Slice,
+        begun: Position,
         cursor: &Cursor,
         start: Start,
-    ) -> Result<u64, BookingError> {
+    ) -> Result<Option<u64>, BookingError> {
         let guessed = self.guess_projects(&slice.records)?;
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         let prices = &mut self.prices;
@@ -162,11 +173,13 @@ impl Books {
         let file = recording.file(path, session)?;
         if start == Start::Anew {
             recording.read_anew(file)?;
+        } else if !recording.is_read_to(file, begun)? {
+            return Ok(None);
         }
         let n_new = recording.slice(file, slice, &mut price)?;
         recording.set_cursor(file, cursor, slice.n_skipped)?;
         recording.commit()?;
-        Ok(n_new)
+        Ok(Some(n_new))
     }
 
     /// Returns the projects of sessions that nobody told, by the folders that their first requests were made in.

@@ -127,6 +127,15 @@ impl Recording<'_> {
         Ok(FileId(self.transaction.last_insert_rowid()))
     }
 
+    /// Returns whether `file` is read to `position`, neither more nor less.
+    pub fn is_read_to(&self, file: FileId, position: Position) -> Result<bool, LedgerError> {
+        let offset: i64 = self
+            .transaction
+            .prepare_cached("SELECT offset FROM file WHERE id = ?1")?
+            .query_row([file.0], |row| row.get(0))?;
+        Ok(unsigned(offset)? == position.offset)
+    }
+
     /// Forgets how often each request stood in `file`, because all of it will be read again.
     pub fn read_anew(&mut self, file: FileId) -> Result<(), LedgerError> {
         self.transaction.execute("UPDATE appearance SET lines = 0 WHERE file = ?1", [file.0])?;

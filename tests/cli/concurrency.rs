@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Child;
 
+use serde_json::Value;
+
 use crate::harness::SONNET;
 use crate::harness::TestProject;
 use crate::harness::request;
@@ -61,6 +63,19 @@ fn twenty_tasks_on_one_queue() {
     }
 }
 
+#[test]
+fn lines_that_several_read_at_once_are_counted_once() {
+    let messages: Vec<_> = (0..200).map(|n| request(&format!("m-{n}"), SONNET, [1, 1, 0, 0])).collect();
+    let project = TestProject::new().task("task_1", "checkout").session("s-1", &messages);
+    let hooks: Vec<Child> = (0..8).map(|_| project.ending_session("task_1", "s-1")).collect();
+    for hook in hooks {
+        assert_eq!(project.seen(&hook.wait_with_output().unwrap()), "");
+    }
+    let explained: Value = serde_json::from_str(&project.stdout(["explain", "task_1", "--json"])).unwrap();
+    assert_eq!(explained["requests"], 200);
+    assert_eq!(explained["lines"], 200);
+}
+
 /// Returns how many hooks have put on disk what they are about to do.
 fn n_intents(project: &TestProject) -> usize {
     let Ok(outbox) = fs::read_dir(project.cmat_home().join("outbox")) else { return 0 };
@@ -83,7 +98,7 @@ fn killed_hooks_are_completed_by_reconcile() {
         hook.kill().unwrap();
         let _output = hook.wait_with_output().unwrap();
         let queue = fs::read_to_string(project.queue_path()).unwrap();
-        assert!(serde_json::from_str::<serde_json::Value>(&queue).is_ok(), "torn: {queue}");
+        assert!(serde_json::from_str::<Value>(&queue).is_ok(), "torn: {queue}");
     }
     project.run(["reconcile"]);
     assert_complete(&project);

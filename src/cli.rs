@@ -63,6 +63,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Read what transcripts hold and hooks left undone.
     Reconcile(ReconcileArgs),
+    /// Decide again which session, project and task each request belongs to, from what was recorded.
+    Reattribute(ReattributeArgs),
     /// Price recorded requests again with the prices of today's tables, each at its own day.
     Reprice(RepriceArgs),
     /// Make, choose and list tasks where no task queue does it.
@@ -302,6 +304,15 @@ pub struct ReconcileArgs {
     #[arg(long)]
     pub all: bool,
     /// Show what would be recorded and restored, change nothing, and exit with 5 if there is something.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cmat reattribute`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat reattribute --dry-run")]
+pub struct ReattributeArgs {
+    /// Show the difference and write nothing.
     #[arg(long)]
     pub dry_run: bool,
 }

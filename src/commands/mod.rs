@@ -12,6 +12,7 @@ mod hook;
 mod init;
 mod installation;
 mod models;
+mod reattribute;
 mod reconcile;
 mod reprice;
 mod task;
@@ -134,6 +135,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
+        Command::Reattribute(args) => reattribute::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),
         Command::Task(command) => task::run(&command, &mut context),
         Command::Doctor => doctor::run(&mut context),

@@ -20,18 +20,18 @@ use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::costs;
 use crate::commands::faults_of_queues;
+use crate::commands::reattribute;
+use crate::commands::reattribute::Mood;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
 use crate::ledger::binding::NewBinding;
-use crate::ledger::correction::Moved;
 use crate::ledger::task::TaskRow;
 use crate::money::Usd;
 use crate::printable::Printable;
 use crate::project::Project;
 use crate::report;
 use crate::report::Certainty;
-use crate::report::counted;
 use crate::report::json as documents;
 use crate::report::table;
 use crate::report::table::Side;
@@ -135,7 +135,7 @@ fn assign(
     if context.global.json {
         context.print_json(&json!({ "schema": "cmat.task.assign/1", "task": task, "moved": moved }))?;
     } else {
-        show_moved(&moved, context)?;
+        reattribute::show_moved(&moved, Mood::Done, context)?;
     }
     for fault in faults_of_queues(&projected) {
         complain(&fault);
@@ -157,23 +157,6 @@ fn find_corrected(
     }
     let is_branch = books.ledger.knows_branch(here, what)?;
     Ok(is_branch.then(|| (Corrected::Branch(what.to_owned()), here.clone())))
-}
-
-/// Prints which requests go from one task to another.
-pub(super) fn show_moved(moved: &[Moved], context: &mut Context<'_>) -> anyhow::Result<()> {
-    if moved.is_empty() {
-        writeln!(context.out, "No request belongs to another task than before")?;
-    }
-    let name = |task: &Option<String>| Printable(task.as_deref().unwrap_or("no task")).to_string();
-    for Moved { from, to, requests } in moved {
-        let requests = counted(*requests, "request");
-        if from == to {
-            writeln!(context.out, "{requests} of {}: moved in session, project or enhancement", name(from))?;
-        } else {
-            writeln!(context.out, "{requests} moved: {} → {}", name(from), name(to))?;
-        }
-    }
-    Ok(())
 }
 
 /// Returns the project's queue; one that cannot be read is reported and treated as none.

@@ -1,6 +1,8 @@
 //! What a correction changes: which task each request had, and which it has then.
 //!
-//! A correction is a binding like others (`binding.rs`); nothing here writes a fact.
+//! A correction is a binding like others (`binding.rs`). Nothing here writes a fact: what is derived is derived again.
+
+use std::collections::BTreeSet;
 
 use rusqlite::OptionalExtension as _;
 use rusqlite::params;
@@ -11,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
+use crate::ledger::recording::PriceRequest;
 use crate::ledger::recording::Recording;
 use crate::project::Project;
 
@@ -23,6 +26,16 @@ pub struct Moved {
     pub to: Option<String>,
     /// How many requests.
     pub requests: u64,
+}
+
+/// What deriving everything again came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reattributed {
+    /// Requests that were looked at, changed or not.
+    #[serde(rename = "requests")]
+    pub n_requests: u64,
+    /// Those that belong elsewhere than before.
+    pub moved: Vec<Moved>,
 }
 
 impl Ledger {
@@ -55,6 +68,37 @@ impl Ledger {
 }
 
 impl Recording<'_> {
+    /// Derives owner, project, task and enhancement of every request again, and writes to the audit what changes.
+    ///
+    /// Nothing does unless cmat's rules changed, or somebody else wrote to the ledger.
+    pub fn reattribute(&mut self, price: &mut PriceRequest<'_>) -> Result<Reattributed, LedgerError> {
+        let sharing: BTreeSet<i64> = self
+            .transaction
+            .prepare_cached(
+                "SELECT DISTINCT session FROM request JOIN appearance ON appearance.request = request.id
+                 WHERE shared",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut repriced: BTreeSet<i64> = self.derive_owners(&sharing)?.into_iter().collect();
+        let (mut n_requests, mut after) = (0, i64::MIN);
+        loop {
+            let page = self.placed("request.id > ?1 ORDER BY request.id LIMIT 1000", [after])?;
+            let Some(last) = page.last() else { break };
+            after = last.request;
+            n_requests += page.len() as u64;
+            repriced.extend(self.place_again(&page)?);
+        }
+        for request in repriced {
+            self.stamp_moved(request, price)?;
+        }
+        let again = Reattributed { n_requests, moved: self.moved()? };
+        if !again.moved.is_empty() {
+            self.audit("reattributed", &again)?;
+        }
+        Ok(again)
+    }
+
     /// Returns the requests that this transaction placed anew so far, by their tasks.
     pub fn moved(&self) -> Result<Vec<Moved>, LedgerError> {
         let mut statement = self.transaction.prepare_cached("SELECT name FROM task WHERE id = ?1")?;

@@ -1,6 +1,7 @@
 //! What people correct afterwards: both tasks, and the queue, say then what is true.
 
 use insta::assert_snapshot;
+use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::harness::SONNET;
@@ -97,4 +98,31 @@ fn what_nobody_recorded_is_not_corrected() {
     assert!(
         project.run(["task", "assign", "s1", "task_1", "--since", "yesterday"]).ends_with("--- exit 2\n")
     );
+}
+
+#[test]
+fn all_is_attributed_again_by_what_was_recorded() {
+    let project = two_sessions();
+    project.stdout(["task", "assign", "feature", "task_2"]);
+    assert_snapshot!(project.stdout(["reattribute"]), @r"
+    4 requests looked at
+    No request belongs to another task than before
+    ");
+    let ledger = Connection::open(project.cmat_home().join("ledger.db")).unwrap();
+    let audit = || -> i64 {
+        let count = "SELECT count(*) FROM audit WHERE kind = 'reattributed'";
+        ledger.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    ledger.execute("UPDATE request SET task = NULL WHERE input = 1000", []).unwrap();
+    assert_snapshot!(project.stdout(["reattribute", "--dry-run"]), @r"
+    4 requests looked at
+    1 request would move: no task → task_2
+    ");
+    assert_eq!(audit(), 0);
+    assert_snapshot!(project.stdout(["reattribute"]), @r"
+    4 requests looked at
+    1 request moved: no task → task_2
+    ");
+    assert_eq!(audit(), 1);
+    assert_eq!(input_tokens(&project), [101, 1010]);
 }

@@ -65,6 +65,8 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Decide again which session, project and task each request belongs to, from what was recorded.
     Reattribute(ReattributeArgs),
+    /// Forget a session, a project (--project DIR) or all before a day, for good.
+    Forget(ForgetArgs),
     /// Price recorded requests again with the prices of today's tables, each at its own day.
     Reprice(RepriceArgs),
     /// Make, choose and list tasks where no task queue does it.
@@ -313,6 +315,22 @@ pub struct ReconcileArgs {
 #[command(before_help = "Example:  cmat reattribute --dry-run")]
 pub struct ReattributeArgs {
     /// Show the difference and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cmat forget`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat forget --before 2026-10-01 --dry-run\n          cmat forget --project ~/old-app"
+)]
+pub struct ForgetArgs {
+    /// Session id: what it owns, until now.
+    pub session: Option<String>,
+    /// All that was made before this day (UTC) or moment, in every project.
+    #[arg(long, value_name = "DATE|TIMESTAMP", value_parser = moment)]
+    pub before: Option<jiff::Timestamp>,
+    /// Show how much that is and forget nothing.
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -8,6 +8,7 @@ mod costs;
 mod demo;
 mod doctor;
 mod explain;
+mod forget;
 mod hook;
 mod init;
 mod installation;
@@ -135,6 +136,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
+        Command::Forget(args) => forget::run(&args, &mut context),
         Command::Reattribute(args) => reattribute::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),
         Command::Task(command) => task::run(&command, &mut context),

@@ -1,9 +1,9 @@
 //! The ledger: facts about requests, and what is derived from them, in SQLite.
 //!
 //! One file for each user. Facts (requests, appearances, bindings, prices used) are only added or raised, so
-//! recording anything twice equals recording it once. Derived columns (owner, task, charges) are computed from
-//! facts by one function each: [`recording`] computes them for what a run touched, in the transaction that
-//! records the facts.
+//! recording anything twice equals recording it once; only [`forget`] removes any. Derived columns (owner, task,
+//! charges) are computed from facts by one function each: [`recording`] computes them for what a run touched, in the
+//! transaction that records the facts.
 //!
 //! It holds no prompt, answer, tool input or output: ids, names, branches, project paths, times and counts.
 //! It never reads transcripts, queues, clock or environment.
@@ -14,6 +14,7 @@ pub mod correction;
 pub mod cursor;
 pub mod explain;
 pub mod foreign;
+pub mod forget;
 pub mod health;
 pub mod recording;
 pub mod task;

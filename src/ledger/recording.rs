@@ -14,6 +14,7 @@ use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
 use crate::ledger::derive;
+use crate::ledger::forget;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::requests;
@@ -34,7 +35,9 @@ pub type PriceRequest<'table> = dyn FnMut(Option<&Path>, &RequestFacts) -> Vec<C
 pub struct Recording<'ledger> {
     pub(super) transaction: Transaction<'ledger>,
     pub(super) now: Timestamp,
-    sessions: HashMap<SessionId, i64>,
+    pub(super) sessions: HashMap<SessionId, i64>,
+    /// What is not to be recorded, once it was read.
+    pub(super) forgotten: Option<Vec<forget::Rule>>,
     pub(super) known: derive::Known,
     /// Numbers of price rows that this transaction used.
     pub(super) price_rows: HashMap<Price, i64>,
@@ -50,6 +53,7 @@ impl<'ledger> Recording<'ledger> {
             transaction,
             now,
             sessions: HashMap::new(),
+            forgotten: None,
             known: derive::Known::default(),
             price_rows: HashMap::new(),
             touched: BTreeMap::new(),
@@ -108,6 +112,9 @@ impl<'ledger> Recording<'ledger> {
         price: &mut PriceRequest<'_>,
     ) -> Result<bool, LedgerError> {
         let session = self.session(&record.session)?;
+        if self.is_forgotten(record, session)? {
+            return Ok(false);
+        }
         let known = requests::find(&self.transaction, &record.facts.key)?;
         let request = match &known {
             None => self.add(session, &record.facts, price)?,

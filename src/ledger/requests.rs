@@ -179,7 +179,7 @@ pub(super) fn is_elsewhere(
     Ok(found)
 }
 
-fn key_columns(key: &RequestKey) -> (i64, &str) {
+pub(super) fn key_columns(key: &RequestKey) -> (i64, &str) {
     match key {
         RequestKey::Message(id) => (0, id.as_str()),
         RequestKey::Line(id) => (1, id.as_str()),

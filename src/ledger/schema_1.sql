@@ -202,6 +202,16 @@ CREATE TABLE booked_intent (
     booked INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE forgotten (                    -- what a person had forgotten; it is not recorded again
+    session TEXT,                           -- its requests; NULL: those of the project, or all
+    project BLOB,                           -- path of the project
+    before INTEGER NOT NULL                 -- only requests made earlier
+) STRICT;
+
+CREATE TABLE forgotten_request (            -- those that were there, whichever session shows them
+    hash BLOB PRIMARY KEY                   -- of the key
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

@@ -126,3 +126,73 @@ fn all_is_attributed_again_by_what_was_recorded() {
     assert_eq!(audit(), 1);
     assert_eq!(input_tokens(&project), [101, 1010]);
 }
+
+#[test]
+fn a_forgotten_session_leaves_its_task_and_does_not_come_back() {
+    let project = two_sessions();
+    assert_snapshot!(project.stdout(["forget", "s1", "--dry-run"]), @"2 requests and 1 session would be forgotten, of 1 task");
+    assert_eq!(input_tokens(&project), [1111, 0]);
+    assert_snapshot!(project.stdout(["forget", "s1"]), @"2 requests and 1 session forgotten, of 1 task");
+    assert_eq!(input_tokens(&project), [1100, 0]);
+    project.stdout(["reconcile"]);
+    assert_eq!(input_tokens(&project), [1100, 0]);
+    // A fork shows a request of it, and goes on.
+    let fork = [request("msg_1", SONNET, [1, 1, 0, 0]), request("msg_4", SONNET, [10_000, 1, 0, 0])];
+    let project = project.session("s4", &fork);
+    assert_eq!(project.end_session("task_2", "s4"), "");
+    assert_eq!(input_tokens(&project), [1100, 10_000]);
+}
+
+#[test]
+fn what_a_fork_shows_of_a_forgotten_session_goes_and_what_is_its_own_stays() {
+    let project = two_sessions();
+    let mut copy = request("msg_1", SONNET, [1, 1, 0, 0]);
+    copy["timestamp"] = "2026-11-20T10:00:00Z".into();
+    let mut own = request("msg_4", SONNET, [10_000, 1, 0, 0]);
+    own["timestamp"] = "2026-11-20T11:30:00Z".into();
+    let project = project.session("s4", &[copy, own]);
+    assert_eq!(project.end_session("task_2", "s4"), "");
+    assert_eq!(input_tokens(&project), [1111, 10_000]);
+    project.stdout(["forget", "s1"]);
+    assert_eq!(input_tokens(&project), [1100, 10_000]);
+    project.stdout(["forget", "s4"]);
+    assert_eq!(input_tokens(&project), [1100, 0]);
+    assert!(project.stdout(["reattribute"]).contains("No request belongs to another task"));
+}
+
+#[test]
+fn a_project_and_a_time_are_forgotten_and_what_comes_later_is_recorded() {
+    let project = two_sessions();
+    assert_snapshot!(project.stdout(["forget", "--before", "2026-11-20T10:30:00Z"]), @"2 requests and 0 sessions forgotten, of 1 task");
+    assert_eq!(input_tokens(&project), [1010, 0]);
+    let path = project.project();
+    assert_snapshot!(project.stdout(["forget", "--project", path.to_str().unwrap()]), @"2 requests and 2 sessions forgotten, of 1 task");
+    project.stdout(["reconcile"]);
+    assert_eq!(input_tokens(&project), [0, 0]);
+    let mut later = request("msg_5", SONNET, [7, 1, 0, 0]);
+    later["timestamp"] = "2026-11-21T13:00:00Z".into();
+    let project = project.session("s5", &[later]).env("CMAT_NOW", "2026-11-21T14:00:00Z");
+    assert_eq!(project.end_session("task_2", "s5"), "");
+    assert_eq!(input_tokens(&project), [0, 7]);
+}
+
+#[test]
+fn nothing_is_forgotten_unless_one_thing_is_named() {
+    let project = two_sessions();
+    assert_snapshot!(project.run(["forget"]), @r"
+    --- stderr
+    Error: name one of a session, `--project DIR` and `--before DATE`; nothing was forgotten
+    --- exit 1
+    ");
+    assert_snapshot!(project.run(["forget", "s1", "--before", "2026-11-21"]), @r"
+    --- stderr
+    Error: name one of a session, `--project DIR` and `--before DATE`; nothing was forgotten
+    --- exit 1
+    ");
+    assert_snapshot!(project.run(["forget", "s9"]), @r"
+    --- stderr
+    Error: no session `s9` is recorded
+    --- exit 1
+    ");
+    assert_eq!(input_tokens(&project), [1111, 0]);
+}

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
 use serde_json::json;
 use tempfile::TempDir;
 use walkdir::WalkDir;
@@ -135,22 +137,33 @@ fn reconcile(
 
 /// Reads on in the transcripts of this project, or of all.
 fn visit(args: &ReconcileArgs, books: &mut Books, context: &Context<'_>) -> anyhow::Result<Visited> {
-    let mut visited = Visited::default();
-    for transcript in transcripts(context) {
-        if !args.all && !is_of_project(&transcript, context) {
-            visited.n_elsewhere += 1;
-            continue;
-        }
+    let found = transcripts(context);
+    let n_found = found.len();
+    let is_meant = |transcript: &PathBuf| args.all || is_of_project(transcript, context);
+    let meant: Vec<PathBuf> = found.into_iter().filter(is_meant).collect();
+    let n_elsewhere = (n_found - meant.len()) as u64;
+    let mut visited = Visited { n_elsewhere, ..Visited::default() };
+    let progress = progress(meant.len());
+    for transcript in meant {
+        progress.inc(1);
         match books.book_session(&transcript, None, None) {
             Ok(_booked) => visited.n_sessions += 1,
             Err(crate::booking::BookingError::Ledger(fault)) => return Err(fault.into()),
             Err(fault) => {
                 visited.n_unreadable += 1;
-                complain(&chain(&fault));
+                progress.suspend(|| complain(&chain(&fault)));
             }
         }
     }
+    progress.finish_and_clear();
     Ok(visited)
+}
+
+/// Returns a bar on stderr that nobody sees where stderr is no terminal.
+fn progress(n_transcripts: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("reading transcripts {bar:30} {pos} of {len}, {eta} left")
+        .expect("the template has no placeholder but those of indicatif");
+    ProgressBar::new(n_transcripts as u64).with_style(style)
 }
 
 fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>) -> anyhow::Result<()> {

@@ -87,7 +87,7 @@ impl Installed {
             |words: &str| self.command.contains(words) || script.is_some_and(|text| text.contains(words));
         let names_script = self.command.contains("on-session-end-cost.sh");
         let names_python = self.command.contains("on-session-end-cost.py");
-        if calls("hook session-") {
+        if calls("hook session-") || calls("cmat hook ") {
             Owner::Cmat
         } else if calls("costs extract") || names_python || (names_script && calls("python")) {
             Owner::PythonCmat
@@ -344,6 +344,7 @@ mod tests {
         check_owner(".claude/hooks/on-session-end-cost.sh", Some("python run.py\n"), Owner::PythonCmat);
         check_owner("python3 -m core costs extract", None, Owner::PythonCmat);
         check_owner("cmat hook session-end", None, Owner::Cmat);
+        check_owner("cmat hook stop || true", None, Owner::Cmat);
         check_owner("notify-send bye", None, Owner::Other);
         check_owner("python3 .claude/hooks/on-session-end-cost.py", None, Owner::PythonCmat);
         check_owner("python3 log.py", Some("import sys"), Owner::Other);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::harness::TestProject;
 use crate::harness::feed;
@@ -87,4 +88,19 @@ fn takes_its_folder_along_and_says_where_else_it_is() {
     }
     assert!(!project.project().join(".claude/hooks").exists());
     assert_snapshot!(project.run(["uninstall"]), @"cmat is not installed in this project, but for all projects: `cmat uninstall --global`");
+}
+
+#[test]
+fn hooks_of_other_events_that_a_person_added_go_too() {
+    let project = TestProject::new();
+    project.run(["init"]);
+    let path = project.project().join(".claude/settings.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let group = |command: &str| serde_json::json!([{"hooks": [{"type": "command", "command": command}]}]);
+    settings["hooks"]["Stop"] = group("cmat hook stop || true");
+    settings["hooks"]["SubagentStop"] = group("notify-send done");
+    fs::write(&path, settings.to_string()).unwrap();
+    project.run(["uninstall"]);
+    let left: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(left, serde_json::json!({"hooks": {"SubagentStop": group("notify-send done")}}));
 }

@@ -101,6 +101,21 @@ pub fn project_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Optio
         .max_by_key(|binding| (binding.said, binding.from))
 }
 
+/// Returns whether a session's binding only repeats what `cmat task use` had said of its project, for a request at
+/// `at` of which that says something too.
+///
+/// `task use` also writes the task file, so at a session's end the file names the last task that was used. Which one
+/// was in use when the request was made, the project's bindings know; what was before the first use, only the file.
+pub fn is_echo<Task: PartialEq>(
+    binding: &Binding<Task>,
+    of_project: &[Binding<Task>],
+    at: Timestamp,
+) -> bool {
+    binding.source == BindingSource::TaskFile
+        && project_binding(of_project, at).is_some()
+        && project_binding(of_project, binding.said).is_some_and(|used| used.task == binding.task)
+}
+
 /// A session that shows a request, for the choice of the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {

@@ -85,11 +85,13 @@ impl Recording<'_> {
         let of_branch = of_project.zip(branch).and_then(|(project, branch)| project.branches.get(branch));
         let joined = of_branch.map(|of_branch| joined(as_said, of_branch));
         let of_session = attribution::session_binding(joined.as_ref().unwrap_or(of_session), at);
-        let of_project = of_project.and_then(|project| attribution::project_binding(&project.whole, at));
+        let used = of_project.map_or(&[][..], |project| &project.whole);
+        let of_project = attribution::project_binding(used, at);
+        let of_run = of_session.filter(|binding| !attribution::is_echo(binding, used, at));
         Ok(Placement {
             owner,
             project,
-            task: of_session.and_then(|binding| binding.task).or(of_project.and_then(|binding| binding.task)),
+            task: of_run.and_then(|binding| binding.task).or(of_project.and_then(|binding| binding.task)),
             enhancement: of_session.or(of_project).and_then(|binding| binding.enhancement.clone()),
         })
     }

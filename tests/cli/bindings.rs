@@ -68,6 +68,39 @@ fn a_run_that_was_killed_is_paid_for_by_the_task_that_it_was_started_for() {
     assert_eq!(input_tokens(&project, "task_2"), 0b100);
 }
 
+#[test]
+fn what_was_used_earlier_in_a_session_keeps_its_requests() {
+    let mut lines = Vec::new();
+    for (n, time) in ["10:30", "11:30"].into_iter().enumerate() {
+        let mut line = request(&format!("msg_{n}"), SONNET, [1 << n, 1, 0, 0]);
+        line["timestamp"] = format!("2026-11-20T{time}:00Z").into();
+        lines.push(line);
+    }
+    let mut project =
+        TestProject::new().task("task_1", "login").task("task_2", "logout").session("s1", &lines);
+    for (time, task) in [("10:00", "task_1"), ("11:00", "task_2")] {
+        project = project.env("CMAT_NOW", format!("2026-11-20T{time}:00Z"));
+        project.run(["task", "use", task]);
+    }
+    project = project.env("CMAT_NOW", "2026-11-20T12:00:00Z");
+    let ended = project.session_end("s1", &project.transcript_path("s1"));
+    assert_eq!(project.hook(ended), "");
+    assert_eq!(input_tokens(&project, "task_1"), 0b01);
+    assert_eq!(input_tokens(&project, "task_2"), 0b10);
+}
+
+#[test]
+fn what_was_before_the_first_use_goes_to_the_task_in_the_file() {
+    let mut early = request("msg_1", SONNET, [7, 1, 0, 0]);
+    early["timestamp"] = "2026-11-20T09:00:00Z".into();
+    let mut project = TestProject::new().task("task_1", "login").session("s1", &[early]);
+    project = project.env("CMAT_NOW", "2026-11-20T10:00:00Z");
+    project.run(["task", "use", "task_1"]);
+    let ended = project.session_end("s1", &project.transcript_path("s1"));
+    assert_eq!(project.hook(ended), "");
+    assert_eq!(input_tokens(&project, "task_1"), 7);
+}
+
 fn input_tokens(project: &TestProject, task: &str) -> u64 {
     let show: Value = serde_json::from_str(&project.stdout(["costs", "show", task, "--json"])).unwrap();
     show["input_tokens"].as_u64().unwrap()

@@ -163,7 +163,9 @@ impl Books {
             for plan in plans {
                 if changed.contains(plan.projection.name.as_str()) {
                     waiting.push(plan.projection);
-                } else if let (Some(_), Some(wanted)) = (&plan.queued, &plan.wanted) {
+                } else if let (Some(_), Some(wanted)) = (&plan.queued, &plan.wanted)
+                    && !is_kept_out(&change, &plan.projection.name)
+                {
                     recording.shows(&plan.projection, &figures(wanted))?;
                 } else {
                     // Its cost stays in the ledger until the queue has it, and there is none to show before it has
@@ -332,6 +334,11 @@ fn replace(
         None
     })?;
     Ok((change, changed))
+}
+
+/// Returns whether a task could not be written: it was taken out of the queue meanwhile, or stands there oddly.
+fn is_kept_out(change: &Change, task: &str) -> bool {
+    change.missing.iter().chain(&change.malformed).any(|kept_out| kept_out.as_str() == task)
 }
 
 /// Tells of tasks that stand in a queue in a way that keeps their cost from being shown, or shown twice.

@@ -244,7 +244,7 @@ impl SourceIndex {
 mod tests {
     use super::*;
 
-    /// The seed guide's table, the CMAT 8.5 table, and one with dates.
+    /// The guide's table, the CMAT 8.5 table, and one with dates.
     const LIST: &str = include_str!("../../fixtures/models/list.json");
     const OBJECT: &str = include_str!("../../fixtures/models/object.json");
 

@@ -91,7 +91,7 @@ fn without_lone_surrogates(text: &str) -> String {
     mended
 }
 
-/// Returns the UTF-16 unit that `text` begins with, if it begins with a `\uXXXX`.
+/// Returns the UTF-16 unit that `text` begins with, if it begins with a `\u` escape.
 fn escaped_unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     if digits.starts_with('+') { None } else { u16::from_str_radix(digits, 16).ok() }

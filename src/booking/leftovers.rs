@@ -119,16 +119,17 @@ impl Books {
                 finished.n_left += 1;
                 continue;
             }
-            match self.book_intent(&name, &intent) {
+            let fault = match self.book_intent(&name, &intent) {
                 Err(BookingError::Ledger(fault)) => return Err(fault.into()),
-                Err(fault) => finished.faults.push(fault),
-                Ok(()) if !self.ledger.is_booked(&name.to_string())? => finished.n_left += 1,
-                Ok(()) => {}
-            }
+                outcome => outcome.err(),
+            };
             if self.ledger.is_booked(&name.to_string())? {
                 finished.n_booked += 1;
                 finished.booked.push(name);
+            } else if fault.is_none() {
+                finished.n_left += 1;
             }
+            finished.faults.extend(fault);
         }
         finished.projected = self.project_pending()?;
         // A hook has better things to do than to wait for the disk, as long as there are few.

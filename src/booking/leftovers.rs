@@ -9,6 +9,7 @@ use crate::booking::BookingError;
 use crate::booking::Books;
 use crate::booking::find_files;
 use crate::booking::projection::Projected;
+use crate::booking::reading::Reach;
 use crate::id::SessionId;
 use crate::ledger::Durability;
 use crate::outbox::Event;
@@ -72,7 +73,7 @@ impl Books {
             self.assign_intent(session, &project, intent)?;
         }
         if let Some(found) = &found
-            && self.read_session(found)?.unfinished
+            && self.read_session(found)? == Reach::Deadline
         {
             return Ok(());
         }

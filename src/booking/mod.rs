@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use crate::attribution::BindingSource;
 use crate::booking::prices::PriceTables;
 use crate::booking::projection::Projected;
-use crate::booking::reading::Read;
+use crate::booking::reading::Reach;
 use crate::booking::session_files::SessionFiles;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -49,9 +49,6 @@ pub enum BookingError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A price table could not be used.
-    #[error(transparent)]
-    Prices(#[from] crate::models_file::ModelsFileError),
 }
 
 impl BookingError {
@@ -63,7 +60,7 @@ impl BookingError {
         match self {
             // `Other` is how `disk::open_regular` refuses folders, pipes and devices.
             Self::Transcript { source, .. } => matches!(source.kind(), Other | InvalidInput | NotADirectory),
-            Self::Ledger(_) | Self::Prices(_) => false,
+            Self::Ledger(_) => false,
         }
     }
 }
@@ -111,19 +108,6 @@ pub struct Assignment {
     pub since: Option<Timestamp>,
 }
 
-/// What became of a transcript.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Booked {
-    /// Requests that the ledger did not know.
-    pub n_new: u64,
-    /// Requests that the transcript's sessions own, new or known.
-    pub n_requests: u64,
-    /// Lines that could not be read, in all files of the session, ever.
-    pub n_skipped: u64,
-    /// The deadline came before the end; the next run reads on.
-    pub unfinished: bool,
-}
-
 /// What `extract_and_store` came to.
 #[derive(Debug)]
 pub struct Extracted {
@@ -140,13 +124,14 @@ impl Books {
     ///
     /// `session` is what the hook called it; `None` takes what the transcript's lines or its name say. `project`
     /// is where it ran, whose price table holds; `None` takes the folder that its lines name. A transcript that
-    /// does not exist is an empty one: sessions without a prompt never get a file.
+    /// does not exist is an empty one: sessions without a prompt never get a file. What the deadline cuts off, the next
+    /// run reads on. Returns the session.
     pub fn book_session(
         &mut self,
         transcript: &Path,
         session: Option<&SessionId>,
         project: Option<&Project>,
-    ) -> Result<(SessionId, Booked), BookingError> {
+    ) -> Result<SessionId, BookingError> {
         let found = find_files(transcript, session)?;
         if let Some(project) = project {
             let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
@@ -159,24 +144,18 @@ impl Books {
             )?;
             recording.commit()?;
         }
-        let booked = self.read_session(&found)?;
-        Ok((found.session, booked))
+        self.read_session(&found)?;
+        Ok(found.session)
     }
 
     /// Reads all files of a session from where each was left.
-    fn read_session(&mut self, found: &SessionFiles) -> Result<Booked, BookingError> {
-        let mut booked = Booked::default();
+    fn read_session(&mut self, found: &SessionFiles) -> Result<Reach, BookingError> {
         for file in &found.files {
-            let Read { n_new, n_skipped, unfinished } = self.read_file(file, &found.session)?;
-            booked.n_new += n_new;
-            booked.n_skipped += n_skipped;
-            booked.unfinished |= unfinished;
-            if unfinished {
-                break;
+            if self.read_file(file, &found.session)? == Reach::Deadline {
+                return Ok(Reach::Deadline);
             }
         }
-        booked.n_requests = self.ledger.n_requests(&found.session)?;
-        Ok(booked)
+        Ok(Reach::End)
     }
 
     /// Books a transcript for a task, as a person asked: the library's form of `cmat costs extract`.
@@ -208,7 +187,7 @@ impl Books {
         only: Option<&SessionId>,
         project: &Project,
     ) -> Result<Option<Extracted>, BookingError> {
-        let (session, _booked) = self.book_session(transcript, None, Some(project))?;
+        let session = self.book_session(transcript, None, Some(project))?;
         let session = only.unwrap_or(&session);
         if self.ledger.n_requests(session)? == 0 {
             return Ok(None);

@@ -40,15 +40,13 @@ const SLICE_BYTES: u64 = 8 << 20;
 /// How much of both ends of what was read is hashed to tell an appended file from another one, in bytes.
 const HASHED_BYTES: u64 = 4 << 10;
 
-/// What reading a file came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Read {
-    /// Requests that were new to the ledger.
-    pub n_new: u64,
-    /// Lines that could not be read.
-    pub n_skipped: u64,
+/// How far reading came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// To the end, or there is nothing to read.
+    End,
     /// The deadline came before the end.
-    pub unfinished: bool,
+    Deadline,
 }
 
 /// How reading a file begins.
@@ -76,19 +74,19 @@ impl Books {
     /// Reads `path`, a file of `session`, from where it was left; an unchanged file costs a `stat`.
     ///
     /// A file that shrank or whose beginning changed is read anew, which changes nothing that is recorded.
-    pub fn read_file(&mut self, path: &Path, session: &SessionId) -> Result<Read, BookingError> {
+    pub fn read_file(&mut self, path: &Path, session: &SessionId) -> Result<Reach, BookingError> {
         let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
         let cursor = self.ledger.cursor(path)?;
         let is_unchanged =
             |metadata: &Metadata| cursor.as_ref().is_some_and(|cursor| cursor.identity == identity(metadata));
         let opened = match std::fs::metadata(path) {
-            Ok(metadata) if is_unchanged(&metadata) => return Ok(Read::default()),
+            Ok(metadata) if is_unchanged(&metadata) => return Ok(Reach::End),
             Ok(_changed) => disk::open_regular(path),
             Err(error) => Err(error),
         };
         let mut file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reach::End),
             Err(error) => return Err(failed(error)),
         };
         // Of the file that was opened: another one may have come to the path since.
@@ -109,12 +107,11 @@ impl Books {
         path: &Path,
         session: &SessionId,
         opened: Opened<'_>,
-    ) -> Result<Read, BookingError> {
+    ) -> Result<Reach, BookingError> {
         let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
         let Opened { file, identity, from, mut start, mut unanswered } = opened;
         let mut begun = from;
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file), from, session.clone());
-        let mut read = Read::default();
         loop {
             let slice = reader.next_slice(SLICE_BYTES).map_err(failed)?;
             unanswered = match slice.tail {
@@ -131,29 +128,20 @@ impl Books {
                 tail: hash_before(file, slice.end.offset).map_err(failed)?,
                 unanswered,
             };
-            let Some(n_new) = self.record_slice(path, session, &slice, begun, &cursor, start)? else {
-                let rest = self.read_file(path, session)?;
-                return Ok(Read {
-                    n_new: read.n_new + rest.n_new,
-                    n_skipped: read.n_skipped + rest.n_skipped,
-                    ..rest
-                });
-            };
-            read.n_new += n_new;
-            read.n_skipped += slice.n_skipped;
+            if !self.record_slice(path, session, &slice, begun, &cursor, start)? {
+                return self.read_file(path, session);
+            }
             (start, begun) = (Start::On, slice.end);
             if slice.finished {
-                break;
+                return Ok(Reach::End);
             }
             if Instant::now() >= self.deadline {
-                read.unfinished = true;
-                break;
+                return Ok(Reach::Deadline);
             }
         }
-        Ok(read)
     }
 
-    /// Records a slice that begins at `begun`; `None` if another run has read there meanwhile.
+    /// Records a slice that begins at `begun`; returns false if another run has read there meanwhile.
     fn record_slice(
         &mut self,
         path: &Path,
@@ -162,7 +150,7 @@ impl Books {
         begun: Position,
         cursor: &Cursor,
         start: Start,
-    ) -> Result<Option<u64>, BookingError> {
+    ) -> Result<bool, BookingError> {
         let guessed = self.guess_projects(&slice.records)?;
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         let prices = &mut self.prices;
@@ -174,12 +162,12 @@ impl Books {
         if start == Start::Anew {
             recording.read_anew(file)?;
         } else if !recording.is_read_to(file, begun)? {
-            return Ok(None);
+            return Ok(false);
         }
-        let n_new = recording.slice(file, slice, &mut price)?;
+        recording.slice(file, slice, &mut price)?;
         recording.set_cursor(file, cursor, slice.n_skipped)?;
         recording.commit()?;
-        Ok(Some(n_new))
+        Ok(true)
     }
 
     /// Returns the projects of sessions that nobody told, by the folders that their first requests were made in.

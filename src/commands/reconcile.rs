@@ -147,7 +147,7 @@ fn visit(args: &ReconcileArgs, books: &mut Books, context: &Context<'_>) -> anyh
     for transcript in meant {
         progress.inc(1);
         match books.book_session(&transcript, None, None) {
-            Ok(_booked) => visited.n_sessions += 1,
+            Ok(_session) => visited.n_sessions += 1,
             Err(crate::booking::BookingError::Ledger(fault)) => return Err(fault.into()),
             Err(fault) => {
                 visited.n_unreadable += 1;

@@ -62,18 +62,16 @@ impl<'ledger> Recording<'ledger> {
     }
 
     /// Records what a slice of `file` holds, and decides anew who owns what sessions share.
-    ///
-    /// Returns how many requests were not known before.
     pub fn slice(
         &mut self,
         file: FileId,
         slice: &Slice,
         price: &mut PriceRequest<'_>,
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<(), LedgerError> {
         let before = self.first_lines(slice)?;
-        let (mut n_new, mut reclaimed) = (0, BTreeSet::new());
+        let mut reclaimed = BTreeSet::new();
         for record in &slice.records {
-            n_new += u64::from(self.record(file, record, &mut reclaimed, price)?);
+            self.record(file, record, &mut reclaimed, price)?;
         }
         for (session, at) in &slice.first_own_line {
             self.first_own_line(session, *at)?;
@@ -89,7 +87,7 @@ impl<'ledger> Recording<'ledger> {
         for skipped in &slice.skipped {
             self.skipped_line(file, skipped.line, &skipped.reason.to_string())?;
         }
-        Ok(n_new)
+        Ok(())
     }
 
     /// Returns the first line of its own of each session of the slice, by which it claims what it shares.
@@ -110,10 +108,10 @@ impl<'ledger> Recording<'ledger> {
         record: &UsageRecord,
         reclaimed: &mut BTreeSet<i64>,
         price: &mut PriceRequest<'_>,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<(), LedgerError> {
         let session = self.session(&record.session)?;
         if self.is_forgotten(record, session)? {
-            return Ok(false);
+            return Ok(());
         }
         let known = requests::find(&self.transaction, &record.facts.key)?;
         let request = match &known {
@@ -137,7 +135,7 @@ impl<'ledger> Recording<'ledger> {
             // The line that two sessions have is no longer the own line of either.
             reclaimed.extend(self.sessions_showing(request)?);
         }
-        Ok(known.is_none())
+        Ok(())
     }
 
     /// Adds a request that no file showed before; the session that shows it owns it until another claims it.

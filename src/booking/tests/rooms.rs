@@ -17,6 +17,7 @@ use crate::booking::Assignment;
 use crate::booking::Books;
 use crate::booking::Queues;
 use crate::booking::prices::PriceTables;
+use crate::booking::reading::Reach;
 use crate::disk::replace;
 use crate::disk::replace::Access;
 use crate::id::SessionId;
@@ -116,7 +117,7 @@ impl Rooms {
         let session = file.components().next().unwrap().as_os_str().to_str().unwrap();
         let session = SessionId::new(session.trim_end_matches(".jsonl")).unwrap();
         let read = self.books.borrow_mut().read_file(&self.path(file), &session).unwrap();
-        assert!(!read.unfinished);
+        assert_eq!(read, Reach::End);
     }
 
     pub(super) fn assign(&self, session: &SessionId) {

@@ -160,7 +160,7 @@ fn pure_rooms_take_their_world_as_arguments() {
 
 #[test]
 fn only_config_reads_the_environment() {
-    let why = "only config.rs and main.rs read the environment";
+    let why = "only the room `config` and main.rs read the environment";
     let others = sources(&["src"]).into_iter().filter(|source| !["config", "main"].contains(&source.room()));
     assert_none(others.flat_map(|source| found(&source, source.shipped_code(), r"\bstd::env\b", why)));
 }

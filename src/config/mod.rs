@@ -2,8 +2,9 @@
 //!
 //! Everything else takes what it needs from a [`Config`] as an argument.
 
+mod file;
+
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,9 +12,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use crate::disk;
+use crate::config::file::ConfigFile;
 use crate::pricing::UnknownModel;
 use crate::project;
 use crate::project::Project;
@@ -23,9 +23,6 @@ const CLIENT_LIMIT: Duration = Duration::from_millis(1500);
 
 /// Longest time that a hook is believed to be granted.
 const LONGEST_LIMIT: Duration = Duration::from_secs(60 * 60);
-
-/// Largest configuration file that is read, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// What the process was started with.
 #[derive(Debug, Clone)]
@@ -73,22 +70,6 @@ pub struct HookEnvironment {
     pub limit: Duration,
 }
 
-/// The user's `config.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConfigFile {
-    #[serde(default)]
-    unknown_model: UnknownModelSetting,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum UnknownModelSetting {
-    #[default]
-    Default,
-    Unpriced,
-}
-
 impl Config {
     /// Reads the surroundings; `project` is the folder that the command line names.
     ///
@@ -96,14 +77,8 @@ impl Config {
     /// If there is neither a home folder nor `CMAT_HOME`, or if the user's `config.toml` cannot be understood.
     pub fn read(project: Option<&Path>) -> anyhow::Result<Self> {
         let surroundings = Self::without_file(project)?;
-        let file = read_config_file(&surroundings.user_dir.join("config.toml"))?;
-        Ok(Self {
-            unknown_model: match file.unknown_model {
-                UnknownModelSetting::Default => UnknownModel::Default,
-                UnknownModelSetting::Unpriced => UnknownModel::Unpriced,
-            },
-            ..surroundings
-        })
+        let file = ConfigFile::read(&surroundings.user_dir.join("config.toml"))?;
+        Ok(Self { unknown_model: file.unknown_model(), ..surroundings })
     }
 
     /// Reads the surroundings without the user's `config.toml`: what a hook falls back to if that is broken.
@@ -153,17 +128,6 @@ impl Config {
 /// Returns the path of the running program.
 pub fn current_program() -> Option<PathBuf> {
     std::env::current_exe().ok()
-}
-
-fn read_config_file(path: &Path) -> anyhow::Result<ConfigFile> {
-    let mut text = String::new();
-    match disk::open_regular(path) {
-        Ok(file) => file.take(MAX_CONFIG_BYTES).read_to_string(&mut text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ConfigFile::default()),
-        Err(error) => Err(error),
-    }
-    .with_context(|| format!("cannot read `{}`", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("`{}` is not a configuration of cmat", path.display()))
 }
 
 fn hook_environment(cwd: &Path) -> HookEnvironment {
@@ -223,16 +187,5 @@ mod tests {
         let expected =
             BTreeMap::from([("chapter".to_owned(), "3".to_owned()), ("a".to_owned(), "b=c".to_owned())]);
         assert_eq!(parse_tags("chapter=3, a = b=c, nothing, =x"), expected);
-    }
-
-    #[test]
-    fn refuses_a_configuration_that_it_does_not_understand() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        assert!(read_config_file(&path).is_ok());
-        disk::replace::write(&path, b"unknown_model = \"guess\"", disk::replace::Access::Private).unwrap();
-        let error = format!("{:#}", read_config_file(&path).unwrap_err());
-        assert!(error.contains("is not a configuration of cmat"), "{error}");
-        assert!(error.contains("unknown variant `guess`"), "{error}");
     }
 }

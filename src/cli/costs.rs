@@ -1,0 +1,63 @@
+//! `cmat costs …`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Subcommand;
+use clap::ValueHint;
+
+use crate::cli::ReconcileArgs;
+
+/// `cmat costs …`
+#[derive(Debug, Subcommand)]
+pub enum CostsCommand {
+    /// Record a transcript's cost for a task.
+    #[command(
+        before_help = "Example:  cmat costs extract task_1702345678_12345 ~/.claude/projects/-app/7f3a….jsonl"
+    )]
+    Extract(ExtractArgs),
+    /// Show what a task cost.
+    #[command(before_help = "Example:  cmat costs show task_1702345678_12345 --breakdown")]
+    Show(ShowArgs),
+    /// Show what all tasks of an enhancement cost.
+    #[command(before_help = "Example:  cmat costs enhancement my-feature --breakdown")]
+    Enhancement(EnhancementArgs),
+    /// Read what transcripts hold and hooks left undone: another name of `cmat reconcile`.
+    #[command(before_help = "Example:  cmat costs sync --dry-run")]
+    Sync(ReconcileArgs),
+}
+
+/// `cmat costs extract`
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// Task to record the cost for.
+    pub task: String,
+    /// Transcript (JSONL) that Claude Code wrote.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub transcript: PathBuf,
+    /// Only this session of the transcript.
+    pub session: Option<String>,
+    /// Record even if the project's task queue does not have the task.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `cmat costs show`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Task to show.
+    pub task: String,
+    /// Show models, sessions and kinds of tokens too.
+    #[arg(long)]
+    pub breakdown: bool,
+}
+
+/// `cmat costs enhancement`
+#[derive(Debug, Args)]
+pub struct EnhancementArgs {
+    /// Enhancement, as the tasks name it.
+    pub name: String,
+    /// Show its tasks and kinds of tokens too.
+    #[arg(long)]
+    pub breakdown: bool,
+}

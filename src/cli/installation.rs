@@ -1,0 +1,42 @@
+//! `cmat init | uninstall | demo`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::ValueHint;
+
+/// `cmat init`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat init --dry-run")]
+pub struct InitArgs {
+    /// For all projects: ~/.claude/settings.json, which also holds in subfolders.
+    #[arg(long)]
+    pub global: bool,
+    /// Show what would change and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Put cmat's hook in the place of the Python cost hook, or of its own script that was changed; copies are kept.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `cmat uninstall`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat uninstall --dry-run")]
+pub struct UninstallArgs {
+    /// From ~/.claude/settings.json.
+    #[arg(long)]
+    pub global: bool,
+    /// Show what would change and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cmat demo`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat demo")]
+pub struct DemoArgs {
+    /// Keep the project in this new folder.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+}

@@ -1,0 +1,133 @@
+//! The arguments; the doc comments are the help text.
+//!
+//! Types only: what they mean is decided in [`crate::commands`]. One file for each group of commands.
+
+mod costs;
+mod installation;
+mod models;
+mod records;
+mod task;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueHint;
+
+pub use self::costs::CostsCommand;
+pub use self::costs::EnhancementArgs;
+pub use self::costs::ExtractArgs;
+pub use self::costs::ShowArgs;
+pub use self::installation::DemoArgs;
+pub use self::installation::InitArgs;
+pub use self::installation::UninstallArgs;
+pub use self::models::ModelsAddArgs;
+pub use self::models::ModelsCommand;
+pub use self::records::CalcArgs;
+pub use self::records::ExplainArgs;
+pub use self::records::ForgetArgs;
+pub use self::records::ReattributeArgs;
+pub use self::records::ReconcileArgs;
+pub use self::records::RepriceArgs;
+pub use self::task::TaskCommand;
+
+/// Tells what each task and feature of Claude Code work cost, exact to the request.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cmat",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    before_help = "Example:  cmat demo\n          cmat init && claude   # then: cmat costs show TASK",
+    after_help = "Exit codes: 0 done, 1 not found or failed, 2 usage, 4 recorded but the task queue could not be \
+                  updated yet, 5 a failed check or drift found, 6 an estimate or an unpriced amount with --strict.",
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What applies to every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Project folder, instead of the one you are in.
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub project: Option<PathBuf>,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Exit with 6 if a figure is estimated, a lower bound or partly unpriced.
+    #[arg(long, global = true)]
+    pub strict: bool,
+    /// Say more on stderr; twice for details.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Extract and show the cost of tasks and enhancements.
+    #[command(subcommand, before_help = "Example:  cmat costs show task_1702345678_12345")]
+    Costs(CostsCommand),
+    /// List, show and change model prices.
+    #[command(subcommand, before_help = "Example:  cmat models list --prices")]
+    Models(ModelsCommand),
+    /// Compute what tokens cost, with the arithmetic shown.
+    Calc(CalcArgs),
+    /// Show each request × its price = its cost, for a task, a session or one request.
+    Explain(ExplainArgs),
+    /// Read what transcripts hold and hooks left undone.
+    Reconcile(ReconcileArgs),
+    /// Decide again which session, project and task each request belongs to, from what was recorded.
+    Reattribute(ReattributeArgs),
+    /// Forget a session, a project (--project DIR) or all before a day, for good.
+    Forget(ForgetArgs),
+    /// Price recorded requests again with the prices of today's tables, each at its own day.
+    Reprice(RepriceArgs),
+    /// Make, choose and list tasks where no task queue does it.
+    #[command(subcommand, before_help = "Example:  cmat task new \"Checkout page\" --enhancement checkout")]
+    Task(TaskCommand),
+    /// Install the hook in this project, or for all projects with --global.
+    Init(InitArgs),
+    /// Take cmat's hooks out again; recorded costs stay.
+    Uninstall(UninstallArgs),
+    /// Check the installation, each fault with the command that fixes it.
+    #[command(before_help = "Example:  cmat doctor")]
+    Doctor,
+    /// Show all of it on a made-up project, offline, in a temporary folder.
+    Demo(DemoArgs),
+    /// Called by Claude Code's hooks; never fails, prints nothing.
+    #[command(hide = true)]
+    Hook {
+        /// `session-start`, `session-end`, `stop` or `subagent-stop`, and what its script passes on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn assert_begins_with_an_example(command: &clap::Command) {
+        let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        let is_hidden = command.is_hide_set() || command.get_name() == "help";
+        assert!(is_hidden || help.starts_with("Example:  cmat "), "help of `{}`", command.get_name());
+        command.get_subcommands().for_each(assert_begins_with_an_example);
+    }
+
+    #[test]
+    fn every_help_begins_with_an_example() {
+        Cli::command().debug_assert();
+        assert_begins_with_an_example(&Cli::command());
+    }
+}

@@ -1,0 +1,105 @@
+//! `cmat calc | explain | reconcile | reattribute | forget | reprice`: what was recorded, and its prices.
+
+use clap::ArgGroup;
+use clap::Args;
+
+use crate::cli::task::moment;
+
+/// `cmat calc`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901",
+    group = ArgGroup::new("tokens")
+        .args(["input", "output", "cache_write", "cache_write_1h", "cache_read"])
+        .required(true)
+        .multiple(true)
+)]
+pub struct CalcArgs {
+    /// Model id.
+    #[arg(long, short)]
+    pub model: String,
+    /// Input tokens outside the cache.
+    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    pub input: u64,
+    /// Output tokens.
+    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    pub output: u64,
+    /// Tokens written to the cache for five minutes.
+    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    pub cache_write: u64,
+    /// Tokens written to the cache for one hour.
+    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    pub cache_write_1h: u64,
+    /// Tokens read from the cache.
+    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    pub cache_read: u64,
+    /// At the Batch API's price.
+    #[arg(long)]
+    pub batch: bool,
+    /// At the fast mode's price.
+    #[arg(long)]
+    pub fast: bool,
+    /// Day whose prices hold (UTC, such as 2026-10-06); today if absent.
+    #[arg(long, value_name = "DATE")]
+    pub at: Option<jiff::civil::Date>,
+}
+
+/// `cmat explain`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat explain task_1702345678_12345")]
+pub struct ExplainArgs {
+    /// Task, session or request id (`msg_…`, `req_…`).
+    pub what: String,
+    /// All requests, not only the first 50.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `cmat reconcile`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat reconcile --all")]
+pub struct ReconcileArgs {
+    /// The transcripts of all projects, not only this one's.
+    #[arg(long)]
+    pub all: bool,
+    /// Show what would be recorded and restored, change nothing, and exit with 5 if there is something.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cmat reattribute`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat reattribute --dry-run")]
+pub struct ReattributeArgs {
+    /// Show the difference and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cmat forget`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat forget --before 2026-10-01 --dry-run\n          cmat forget --project ~/old-app"
+)]
+pub struct ForgetArgs {
+    /// Session id: what it owns, until now.
+    pub session: Option<String>,
+    /// All that was made before this day (UTC) or moment, in every project.
+    #[arg(long, value_name = "DATE|TIMESTAMP", value_parser = moment)]
+    pub before: Option<jiff::Timestamp>,
+    /// Show how much that is and forget nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cmat reprice`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat reprice --since 2026-10-07 --dry-run")]
+pub struct RepriceArgs {
+    /// Only requests of this day (UTC) and later.
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<jiff::civil::Date>,
+    /// Show the difference and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}

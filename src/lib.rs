@@ -18,6 +18,8 @@ pub mod money;
 
 pub mod usage;
 
+pub mod period;
+
 pub mod json_edit;
 
 pub mod transcript;

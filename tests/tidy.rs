@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "printable",
     "money",
     "usage",
+    "period",
     "json_edit",
     "transcript",
     "attribution",

@@ -14,6 +14,9 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueHint;
+use jiff::tz::TimeZone;
+
+use crate::config;
 
 pub use self::costs::CostsCommand;
 pub use self::costs::EnhancementArgs;
@@ -65,6 +68,9 @@ pub struct Global {
     /// Exit with 6 if a figure is estimated, a lower bound or partly unpriced.
     #[arg(long, global = true)]
     pub strict: bool,
+    /// Time zone of days and hours, such as Europe/Berlin, instead of your own.
+    #[arg(long, short = 'z', global = true, value_name = "ZONE", value_parser = config::time_zone)]
+    pub timezone: Option<TimeZone>,
     /// Say more on stderr; twice for details.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,

@@ -127,7 +127,10 @@ pub fn run(arguments: &[OsString]) -> u8 {
 
 fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     logging::to_stderr(cli.global.verbose);
-    let config = Config::read(cli.global.project.as_deref())?;
+    let mut config = Config::read(cli.global.project.as_deref())?;
+    if let Some(zone) = &cli.global.timezone {
+        config.calendar.zone = zone.clone();
+    }
     let mut context = Context { config, global: cli.global, out };
     match cli.command {
         Command::Costs(command) => costs::run(&command, &mut context),

@@ -1,39 +1,102 @@
-//! What a configuration file may say.
+//! What configuration files may say, and which of them holds.
 
 use std::io::Read as _;
 use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
+use anyhow::bail;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
 
 use crate::disk;
 use crate::pricing::UnknownModel;
+use crate::report::Billing;
 
 /// Largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
-/// The user's `config.toml`.
+/// What a file of the project may set. Whoever clones a repository runs what stands there, so nothing is in this
+/// list that names a place, a program or an address, or that a price or a budget depends on.
+const HARMLESS: &[&str] = &["timezone", "week_start", "billing"];
+
+/// A configuration file, or what several come to.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
-    #[serde(default)]
-    unknown_model: UnknownModelSetting,
+    unknown_model: Option<UnknownModelSetting>,
+    #[serde(default, deserialize_with = "zone")]
+    timezone: Option<TimeZone>,
+    week_start: Option<WeekStart>,
+    billing: Option<BillingSetting>,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum UnknownModelSetting {
-    #[default]
     Default,
     Unpriced,
 }
 
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WeekStart {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum BillingSetting {
+    Api,
+    Subscription,
+}
+
+/// Who wrote a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    User,
+    /// Whoever wrote the repository.
+    Project,
+}
+
 impl ConfigFile {
-    /// Reads the file; one that is not there says nothing.
+    /// Returns what holds: each key as the first file that sets it says, the project's `.claude/cmat.local.toml`,
+    /// then its `.claude/cmat.toml`, then the user's `config.toml`.
     ///
     /// # Errors
-    /// If it cannot be read or is not a configuration of cmat.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+    /// If one cannot be read or is not a configuration of cmat, or if the project's sets what it may not.
+    pub(super) fn in_force(worktree: &Path, user_dir: &Path) -> anyhow::Result<Self> {
+        let files: [(PathBuf, Writer); 3] = [
+            (worktree.join(".claude/cmat.local.toml"), Writer::Project),
+            (worktree.join(".claude/cmat.toml"), Writer::Project),
+            (user_dir.join("config.toml"), Writer::User),
+        ];
+        files.iter().try_fold(Self::default(), |stronger, (path, writer)| {
+            Ok(stronger.over(Self::read(path, *writer)?))
+        })
+    }
+
+    /// Returns what both say; this file goes before the other.
+    fn over(self, other: Self) -> Self {
+        Self {
+            unknown_model: self.unknown_model.or(other.unknown_model),
+            timezone: self.timezone.or(other.timezone),
+            week_start: self.week_start.or(other.week_start),
+            billing: self.billing.or(other.billing),
+        }
+    }
+
+    /// Reads the file; one that is not there says nothing.
+    fn read(path: &Path, writer: Writer) -> anyhow::Result<Self> {
         let mut text = String::new();
         match disk::open_regular(path) {
             Ok(file) => file.take(MAX_CONFIG_BYTES).read_to_string(&mut text),
@@ -41,30 +104,107 @@ impl ConfigFile {
             Err(error) => Err(error),
         }
         .with_context(|| format!("cannot read `{}`", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("`{}` is not a configuration of cmat", path.display()))
+        let not_ours = || format!("`{}` is not a configuration of cmat", path.display());
+        let file = toml::from_str(&text).with_context(not_ours)?;
+        if writer == Writer::Project {
+            let keys: toml::Table = toml::from_str(&text).with_context(not_ours)?;
+            if let Some(key) = keys.keys().find(|key| !HARMLESS.contains(&key.as_str())) {
+                bail!(
+                    "`{}` sets `{key}`, which a file of the project may not: put it into your own config.toml",
+                    path.display()
+                );
+            }
+        }
+        Ok(file)
     }
 
     /// Returns what happens with models that no price row is for.
     pub(super) fn unknown_model(&self) -> UnknownModel {
         match self.unknown_model {
-            UnknownModelSetting::Default => UnknownModel::Default,
-            UnknownModelSetting::Unpriced => UnknownModel::Unpriced,
+            None | Some(UnknownModelSetting::Default) => UnknownModel::Default,
+            Some(UnknownModelSetting::Unpriced) => UnknownModel::Unpriced,
         }
     }
+
+    /// Returns the zone whose days are meant.
+    pub(super) fn zone(&self) -> Option<TimeZone> {
+        self.timezone.clone()
+    }
+
+    /// Returns the first day of a week.
+    pub(super) fn week_start(&self) -> Weekday {
+        match self.week_start {
+            None | Some(WeekStart::Monday) => Weekday::Monday,
+            Some(WeekStart::Tuesday) => Weekday::Tuesday,
+            Some(WeekStart::Wednesday) => Weekday::Wednesday,
+            Some(WeekStart::Thursday) => Weekday::Thursday,
+            Some(WeekStart::Friday) => Weekday::Friday,
+            Some(WeekStart::Saturday) => Weekday::Saturday,
+            Some(WeekStart::Sunday) => Weekday::Sunday,
+        }
+    }
+
+    /// Returns what amounts are to the user.
+    pub(super) fn billing(&self) -> Billing {
+        match self.billing {
+            None | Some(BillingSetting::Api) => Billing::Api,
+            Some(BillingSetting::Subscription) => Billing::Subscription,
+        }
+    }
+}
+
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    super::time_zone(&name).map(Some).map_err(D::Error::custom)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Returns what the three files come to, the strongest first.
+    fn in_force(local: &str, committed: &str, user: &str) -> Result<ConfigFile, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".claude")).unwrap();
+        let files =
+            [(".claude/cmat.local.toml", local), (".claude/cmat.toml", committed), ("config.toml", user)];
+        for (path, text) in files {
+            let access = disk::replace::Access::Private;
+            disk::replace::write(&folder.path().join(path), text.as_bytes(), access).unwrap();
+        }
+        ConfigFile::in_force(folder.path(), folder.path()).map_err(|error| format!("{error:#}"))
+    }
+
     #[test]
     fn refuses_a_configuration_that_it_does_not_understand() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        assert!(ConfigFile::read(&path).is_ok());
-        disk::replace::write(&path, b"unknown_model = \"guess\"", disk::replace::Access::Private).unwrap();
-        let error = format!("{:#}", ConfigFile::read(&path).unwrap_err());
+        assert!(ConfigFile::in_force(folder.path(), folder.path()).is_ok());
+        let error = in_force("", "", "unknown_model = \"guess\"").unwrap_err();
         assert!(error.contains("is not a configuration of cmat"), "{error}");
         assert!(error.contains("unknown variant `guess`"), "{error}");
+        let error = in_force("", "", "timezone = \"Mars/Olympus\"").unwrap_err();
+        assert!(error.contains("`Mars/Olympus` is no time zone"), "{error}");
+    }
+
+    #[test]
+    fn the_nearest_file_that_sets_a_key_decides() {
+        let file = in_force(
+            "timezone = \"Europe/Berlin\"",
+            "timezone = \"UTC\"\nweek_start = \"sunday\"",
+            "week_start = \"saturday\"\nbilling = \"subscription\"",
+        )
+        .unwrap();
+        assert_eq!(file.zone().unwrap().iana_name(), Some("Europe/Berlin"));
+        assert_eq!(file.week_start(), Weekday::Sunday);
+        assert_eq!(file.billing(), Billing::Subscription);
+    }
+
+    #[test]
+    fn a_repository_sets_only_what_is_harmless() {
+        let error = in_force("", "unknown_model = \"unpriced\"", "").unwrap_err();
+        assert!(
+            error.contains("cmat.toml` sets `unknown_model`, which a file of the project may not"),
+            "{error}"
+        );
     }
 }

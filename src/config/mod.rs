@@ -12,11 +12,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::config::file::ConfigFile;
+use crate::period::Calendar;
 use crate::pricing::UnknownModel;
 use crate::project;
 use crate::project::Project;
+use crate::report::Billing;
 
 /// How long Claude Code lets a SessionEnd hook run unless it is told otherwise (client reference, section 2).
 const CLIENT_LIMIT: Duration = Duration::from_millis(1500);
@@ -43,6 +46,10 @@ pub struct Config {
     pub hook: HookEnvironment,
     /// What happens with models that no price row is for.
     pub unknown_model: UnknownModel,
+    /// Whose days and weeks are meant: `CMAT_TZ`, else what is configured, else the machine's zone.
+    pub calendar: Calendar,
+    /// What amounts are to the user.
+    pub billing: Billing,
     /// Where programs are looked for: `PATH`.
     pub search_path: Vec<PathBuf>,
     /// Set inside Claude Code and its tools.
@@ -74,14 +81,20 @@ impl Config {
     /// Reads the surroundings; `project` is the folder that the command line names.
     ///
     /// # Errors
-    /// If there is neither a home folder nor `CMAT_HOME`, or if the user's `config.toml` cannot be understood.
+    /// If there is neither a home folder nor `CMAT_HOME`, or if a configuration file or `CMAT_TZ` cannot be
+    /// understood.
     pub fn read(project: Option<&Path>) -> anyhow::Result<Self> {
         let surroundings = Self::without_file(project)?;
-        let file = ConfigFile::read(&surroundings.user_dir.join("config.toml"))?;
-        Ok(Self { unknown_model: file.unknown_model(), ..surroundings })
+        let file = ConfigFile::in_force(&surroundings.project.worktree, &surroundings.user_dir)?;
+        let named = variable("CMAT_TZ").map(|name| time_zone(&name.to_string_lossy()).context("CMAT_TZ"));
+        let calendar = Calendar {
+            zone: named.transpose()?.or_else(|| file.zone()).unwrap_or_else(TimeZone::system),
+            week_start: file.week_start(),
+        };
+        Ok(Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), ..surroundings })
     }
 
-    /// Reads the surroundings without the user's `config.toml`: what a hook falls back to if that is broken.
+    /// Reads the surroundings without configuration files: what a hook falls back to if one is broken.
     ///
     /// # Errors
     /// If there is neither a home folder nor `CMAT_HOME`, or no present folder.
@@ -111,6 +124,8 @@ impl Config {
             cwd,
             hook,
             unknown_model: UnknownModel::Default,
+            calendar: Calendar::default(),
+            billing: Billing::default(),
             search_path: variable("PATH")
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
@@ -123,6 +138,19 @@ impl Config {
     pub fn now(&self) -> Timestamp {
         variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()).unwrap_or_else(Timestamp::now)
     }
+}
+
+/// No zone has that name.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no time zone: expected a name such as Europe/Berlin or UTC")]
+pub struct UnknownZone(String);
+
+/// Returns the time zone of that name in the time zone database.
+///
+/// # Errors
+/// If there is none.
+pub fn time_zone(name: &str) -> Result<TimeZone, UnknownZone> {
+    TimeZone::get(name.trim()).map_err(|_| UnknownZone(name.chars().take(40).collect()))
 }
 
 /// Returns the path of the running program.

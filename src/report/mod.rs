@@ -16,6 +16,16 @@ use crate::summary::Totals;
 /// Decimal places of an amount in `costs`.
 pub const COST_PLACES: u32 = 4;
 
+/// What the amounts are to their owner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Billing {
+    /// What the API charges for the requests.
+    #[default]
+    Api,
+    /// The owner pays a flat fee: amounts are what the API would have charged, not a bill.
+    Subscription,
+}
+
 /// How sure an amount is; people see it as `~$1.23` and `$1.23+`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Certainty {

@@ -158,7 +158,12 @@ pub fn plan_install(
     installed.retain(|hook| is_own(hook, wanted, scripts) || is_one_of(hook, wanted));
     installed.retain(|hook| !python_hooks.contains(hook));
     let after = if after == text { before.clone() } else { Some(after) };
-    Ok(Plan { change: change(path, before, after), installed, removed, python_hooks })
+    let mut change = change(path, before.clone(), after);
+    if before.is_some() && version_before(path, text, wanted)?.is_some() {
+        // Nobody but cmat changed it since that version, which is the one to keep.
+        change.old_version = OldVersion::Dropped;
+    }
+    Ok(Plan { change, installed, removed, python_hooks })
 }
 
 /// Returns what a settings file would be without cmat's hooks: those of `own`, and all that run cmat.
@@ -193,7 +198,8 @@ fn is_one_of(found: &Installed, hooks: &[Hook]) -> bool {
     hooks.iter().any(|hook| found.event == hook.event && found.command == hook.command)
 }
 
-/// Returns the version that `own` was installed into, if that alone leads to `text`; its inner `None` is no file.
+/// Returns the version that the first of `own` were installed into, if that alone leads to `text`; its inner `None` is
+/// no file.
 fn version_before(path: &Path, text: &str, own: &[Hook]) -> Result<Option<Option<String>>, SettingsError> {
     let copy = read(&copy_path(path))?;
     let base = copy.as_deref().filter(|copy| !copy.trim().is_empty()).unwrap_or(EMPTY);
@@ -202,8 +208,12 @@ fn version_before(path: &Path, text: &str, own: &[Hook]) -> Result<Option<Option
         // An old version that is not even JSON is none that hooks were merged into.
         let Ok(merged) = merged(path, &installed, |text| hooks::with(text, hook)) else { return Ok(None) };
         installed = merged;
+        // An earlier cmat, or one that was told to do less, installed the first few.
+        if installed == text {
+            return Ok(Some(copy));
+        }
     }
-    Ok((installed == text).then_some(copy))
+    Ok(None)
 }
 
 fn change(path: &Path, before: Option<String>, after: Option<String>) -> Change {
@@ -230,6 +240,7 @@ fn read(path: &Path) -> Result<Option<String>, SettingsError> {
 mod tests {
     use std::fs;
 
+    use crate::claude_settings::hooks::RECORDING;
     use crate::disk::replace;
 
     use super::*;
@@ -262,12 +273,12 @@ mod tests {
             HookScripts { project: self.folder.path(), home: Path::new("/nonexistent") }
         }
 
-        fn install(&self, python: PythonHook) -> Plan {
-            plan_install(&self.settings(), &[Hook::of_project()], python, self.scripts()).unwrap()
+        fn install(&self, wanted: &[Hook], python: PythonHook) -> Plan {
+            plan_install(&self.settings(), wanted, python, self.scripts()).unwrap()
         }
 
         fn uninstall(&self) -> Plan {
-            plan_uninstall(&self.settings(), &[Hook::of_project()], self.scripts()).unwrap()
+            plan_uninstall(&self.settings(), &wanted(), self.scripts()).unwrap()
         }
 
         fn hooks(&self) -> Vec<String> {
@@ -279,18 +290,32 @@ mod tests {
         }
     }
 
+    fn wanted() -> Vec<Hook> {
+        Hook::of_project(&RECORDING)
+    }
+
+    /// What an installation of the hook at the end alone wants.
+    fn at_the_end() -> Vec<Hook> {
+        Hook::of_project(&RECORDING[..1])
+    }
+
     fn settings_with(command: &str) -> String {
         format!("{:#}", serde_json::json!({"hooks": {"SessionEnd": [{"hooks": [{"command": command}]}]}}))
     }
 
     /// Installs into the settings, twice, and checks that uninstalling leaves the folder as it was.
-    fn check_there_and_back(settings: Option<&str>) {
+    fn check_there_and_back(settings: Option<&str>, wanted: &[Hook]) {
         let project = Project::new(Some(OUR_SCRIPT), settings);
-        project.install(PythonHook::Keep).change.save().unwrap();
-        assert_eq!(project.hooks(), [Hook::of_project().command]);
-        assert!(!project.install(PythonHook::Keep).change.is_change());
+        project.install(wanted, PythonHook::Keep).change.save().unwrap();
+        let mut installed = project.hooks();
+        installed.retain(|command| command.contains("on-session-end-cost.sh"));
+        installed.sort();
+        let mut expected: Vec<_> = wanted.iter().map(|hook| hook.command.clone()).collect();
+        expected.sort();
+        assert_eq!(installed, expected);
+        assert!(!project.install(wanted, PythonHook::Keep).change.is_change());
         let plan = project.uninstall();
-        assert_eq!(plan.removed.len(), 1);
+        assert_eq!(plan.removed.len(), wanted.len());
         plan.change.save().unwrap();
         assert_eq!(project.text().as_deref(), settings);
         assert!(!copy_path(&project.settings()).exists());
@@ -308,15 +333,44 @@ mod tests {
             Some("{\"hooks\": {}}"),
             Some("{\"hooks\": {\"SessionEnd\": []}}\n"),
             Some("\u{feff}{\r\n\t\"b\" : [ ],\r\n\t\"hooks\" : { \"Stop\": [] }\r\n}\r\n"),
+            Some(
+                "{\"hooks\": {\"Stop\": [{\"matcher\": \"\", \"hooks\": [{\"command\": \"notify-send\"}]}]}}",
+            ),
         ] {
-            check_there_and_back(settings);
+            check_there_and_back(settings, &wanted());
+            check_there_and_back(settings, &at_the_end());
         }
+    }
+
+    #[test]
+    fn brings_an_installation_of_one_hook_up_to_date() {
+        let project = Project::new(Some(OUR_SCRIPT), Some("{\"a\": 1.10}\n"));
+        project.install(&at_the_end(), PythonHook::Keep).change.save().unwrap();
+        let plan = project.install(&wanted(), PythonHook::Keep);
+        assert_eq!(plan.installed.len(), wanted().len());
+        plan.change.save().unwrap();
+        let fresh = Project::new(Some(OUR_SCRIPT), Some("{\"a\": 1.10}\n"));
+        fresh.install(&wanted(), PythonHook::Keep).change.save().unwrap();
+        assert_eq!(project.text(), fresh.text());
+        project.uninstall().change.save().unwrap();
+        assert_eq!(project.text().unwrap(), "{\"a\": 1.10}\n");
+        assert!(!copy_path(&project.settings()).exists());
+    }
+
+    #[test]
+    fn adds_nothing_at_an_event_that_runs_cmat_already() {
+        let settings = "{\"hooks\": {\"Stop\": [{\"hooks\": [{\"command\": \"cmat hook stop || true\"}]}]}}";
+        let project = Project::new(Some(OUR_SCRIPT), Some(settings));
+        project.install(&wanted(), PythonHook::Keep).change.save().unwrap();
+        let at_stop = |hook: &Installed| hook.event == "Stop";
+        let found = read_hooks(&project.settings()).unwrap();
+        assert_eq!((found.len(), found.iter().filter(|hook| at_stop(hook)).count()), (4, 1));
     }
 
     #[test]
     fn takes_out_only_its_own_if_the_file_changed_since() {
         let project = Project::new(Some(OUR_SCRIPT), Some("{\"hooks\": {}}"));
-        project.install(PythonHook::Keep).change.save().unwrap();
+        project.install(&wanted(), PythonHook::Keep).change.save().unwrap();
         let changed = project.text().unwrap().replacen('{', "{\"model\": \"opus\", ", 1);
         replace::write(&project.settings(), changed.as_bytes(), Access::Shared).unwrap();
         let copy = project.uninstall().change.save().unwrap().unwrap();
@@ -327,7 +381,7 @@ mod tests {
     #[test]
     fn takes_its_hook_out_although_the_script_is_gone_but_not_that_of_another_script() {
         for (script, n_removed) in [(None, 1), (Some("echo bye"), 0)] {
-            let settings = settings_with(&Hook::of_project().command);
+            let settings = settings_with(&at_the_end()[0].command);
             let project = Project::new(script, Some(&settings));
             assert_eq!(project.uninstall().removed.len(), n_removed, "{script:?}");
         }
@@ -337,20 +391,20 @@ mod tests {
     fn leaves_the_python_hook_unless_told_to_remove_it() {
         for command in [
             "python3 -m core costs extract",
-            &Hook::of_project().command,
+            &at_the_end()[0].command,
             ".claude/hooks/on-session-end-cost.sh",
         ] {
             let project = Project::new(Some(PYTHON_SCRIPT), Some(&settings_with(command)));
-            let kept = project.install(PythonHook::Keep);
+            let kept = project.install(&at_the_end(), PythonHook::Keep);
             assert_eq!(kept.python_hooks.len(), 1, "{command}");
-            let is_in_the_way = command == Hook::of_project().command;
+            let is_in_the_way = command == at_the_end()[0].command;
             assert_eq!(
                 (kept.installed.len(), kept.change.is_change()),
                 (usize::from(!is_in_the_way), !is_in_the_way)
             );
-            let replaced = project.install(PythonHook::Remove);
+            let replaced = project.install(&wanted(), PythonHook::Remove);
             assert_eq!((replaced.removed.len(), replaced.python_hooks.len()), (1, 0));
-            assert_eq!(replaced.change.after, Some(hooks::snippet(&[Hook::of_project()])));
+            assert_eq!(replaced.change.after, Some(hooks::snippet(&wanted())));
         }
     }
 
@@ -359,14 +413,15 @@ mod tests {
         let project = Project::new(None, Some(&settings_with("notify-send bye")));
         assert_eq!(project.uninstall().removed, []);
         assert!(!project.uninstall().change.is_change());
-        assert!(project.install(PythonHook::Remove).change.after.unwrap().contains("notify-send bye"));
+        assert!(
+            project.install(&wanted(), PythonHook::Remove).change.after.unwrap().contains("notify-send bye")
+        );
     }
 
     #[test]
     fn touches_nothing_that_it_cannot_parse() {
         let project = Project::new(None, Some("{\n  // a comment\n}"));
-        let error =
-            plan_install(&project.settings(), &[Hook::of_project()], PythonHook::Remove, project.scripts());
+        let error = plan_install(&project.settings(), &wanted(), PythonHook::Remove, project.scripts());
         assert_eq!(
             format!("{:#}", anyhow::Error::from(error.unwrap_err())),
             format!(

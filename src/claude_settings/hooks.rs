@@ -16,7 +16,7 @@ use crate::json_edit::Value;
 /// The script that a project's settings name. The Python CMAT's has the same name.
 const PROJECT_SCRIPT: &str = r#""$CLAUDE_PROJECT_DIR"/.claude/hooks/on-session-end-cost.sh"#;
 
-/// Seconds that Claude Code grants the hook. Without it the hook is killed after 1.5 s.
+/// Seconds that Claude Code grants a hook. Without it the one at the end is killed after 1.5 s.
 const TIMEOUT_S: u32 = 30;
 
 /// Why hooks cannot be merged into a text.
@@ -35,28 +35,75 @@ pub enum MergeError {
     },
 }
 
+/// An event of Claude Code, and how cmat's script is run at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// What Claude Code calls it, such as `SessionEnd`.
+    pub name: &'static str,
+    /// What the script is told, such as `stop`.
+    pub argument: Option<&'static str>,
+    /// Which tools or sources it is about; all, if there is none.
+    pub matcher: Option<&'static str>,
+    /// Seconds that Claude Code grants the script.
+    pub timeout_s: u32,
+}
+
+impl Event {
+    const fn new(name: &'static str, argument: Option<&'static str>) -> Self {
+        Self { name, argument, matcher: None, timeout_s: TIMEOUT_S }
+    }
+}
+
+/// The events that cost is recorded at. The first alone records all of a session that ends in order.
+pub const RECORDING: [Event; 4] = [
+    // Without an argument, as a Python CMAT's script of the same name is run.
+    Event::new("SessionEnd", None),
+    Event::new("SessionStart", Some("session-start")),
+    Event::new("Stop", Some("stop")),
+    Event::new("SubagentStop", Some("subagent-stop")),
+];
+
 /// A hook that cmat installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// The event that it runs at, such as `SessionEnd`.
     pub event: &'static str,
+    /// Which tools or sources it is about; all, if there is none.
+    pub matcher: Option<&'static str>,
     /// The shell command.
     pub command: String,
+    /// Seconds that Claude Code grants it.
+    pub timeout_s: u32,
 }
 
 impl Hook {
-    /// Returns the SessionEnd hook of a project: the script in its `.claude/hooks`.
-    pub fn of_project() -> Self {
-        Self { event: "SessionEnd", command: PROJECT_SCRIPT.to_owned() }
+    /// Returns the hooks of a project: they run the script in its `.claude/hooks`.
+    pub fn of_project(events: &[Event]) -> Vec<Self> {
+        Self::of(PROJECT_SCRIPT, events)
     }
 
-    /// Returns the SessionEnd hook for all projects: a script by its absolute path.
-    pub fn of_user(script: &str) -> Self {
-        Self { event: "SessionEnd", command: format!("'{}'", script.replace('\'', r"'\''")) }
+    /// Returns the hooks for all projects: they run a script by its absolute path.
+    pub fn of_user(script: &str, events: &[Event]) -> Vec<Self> {
+        Self::of(&format!("'{}'", script.replace('\'', r"'\''")), events)
+    }
+
+    fn of(script: &str, events: &[Event]) -> Vec<Self> {
+        let words = |event: &Event| [Some(script), event.argument].into_iter().flatten().collect::<Vec<_>>();
+        let hook = |event: &Event| Self {
+            event: event.name,
+            matcher: event.matcher,
+            command: words(event).join(" "),
+            timeout_s: event.timeout_s,
+        };
+        events.iter().map(hook).collect()
     }
 
     fn group(&self) -> Json {
-        json!({"hooks": [{"type": "command", "command": self.command, "timeout": TIMEOUT_S}]})
+        let hooks = json!([{"type": "command", "command": self.command, "timeout": self.timeout_s}]);
+        match self.matcher {
+            Some(matcher) => json!({"matcher": matcher, "hooks": hooks}),
+            None => json!({"hooks": hooks}),
+        }
     }
 }
 
@@ -91,7 +138,7 @@ impl Installed {
             Owner::Cmat
         } else if calls("costs extract") || names_python || (names_script && calls("python")) {
             Owner::PythonCmat
-        } else if self.command == PROJECT_SCRIPT && script.is_none() {
+        } else if self.command.starts_with(PROJECT_SCRIPT) && script.is_none() {
             Owner::Cmat
         } else {
             Owner::Other
@@ -151,13 +198,18 @@ pub(super) fn without(
 
 /// Returns the settings that hold these hooks and nothing else, for a person to merge by hand.
 pub fn snippet(hooks: &[Hook]) -> String {
-    let events: serde_json::Map<_, _> =
-        hooks.iter().map(|hook| (hook.event.to_owned(), json!([hook.group()]))).collect();
+    let mut events = json!({});
+    for hook in hooks {
+        match events[hook.event].as_array_mut() {
+            Some(groups) => groups.push(hook.group()),
+            None => events[hook.event] = json!([hook.group()]),
+        }
+    }
     format!("{:#}", json!({"hooks": events}))
 }
 
 /// The list of hook groups of one event.
-struct Event<'doc> {
+struct Groups<'doc> {
     name: String,
     groups: Array<'doc>,
 }
@@ -172,7 +224,7 @@ enum Left {
 /// Edits an event's groups, unless all of them go: then the event itself is for the caller to remove.
 fn remove_from_event<'doc>(
     edits: &mut Edits<'doc>,
-    event: &Event<'doc>,
+    event: &Groups<'doc>,
     is_removed: &impl Fn(&Installed) -> bool,
 ) -> Left {
     let (mut partly, mut wholly, mut n_groups) = (Vec::new(), Vec::new(), 0);
@@ -217,11 +269,11 @@ fn list<'doc>(groups: Value<'doc>, event: &str) -> Result<Array<'doc>, MergeErro
     groups.as_array().ok_or_else(shape)
 }
 
-fn events(document: &Document) -> Result<Vec<Event<'_>>, MergeError> {
+fn events(document: &Document) -> Result<Vec<Groups<'_>>, MergeError> {
     let mut events = Vec::new();
     for entry in hooks(root(document)?)?.into_iter().flat_map(|hooks| hooks.entries()) {
         let name = entry.key.as_str().unwrap_or_default().into_owned();
-        events.push(Event { groups: list(entry.value, &name)?, name });
+        events.push(Groups { groups: list(entry.value, &name)?, name });
     }
     Ok(events)
 }
@@ -267,6 +319,11 @@ mod tests {
         Document::parse(text).unwrap()
     }
 
+    /// The hook at the end of a session, of a project.
+    fn at_the_end() -> Hook {
+        Hook::of_project(&RECORDING).swap_remove(0)
+    }
+
     fn installed_with(text: &str, hook: &Hook) -> String {
         with(&document(text), hook).unwrap()
     }
@@ -277,7 +334,7 @@ mod tests {
 
     /// Adds the project's hook, takes it out again, and returns the text in between.
     fn check_there_and_back(text: &str) -> String {
-        let after = installed_with(text, &Hook::of_project());
+        let after = installed_with(text, &at_the_end());
         assert_eq!(without(&document(&after), is_ours).unwrap(), text);
         after
     }
@@ -318,11 +375,43 @@ mod tests {
 
     #[test]
     fn adds_what_is_missing_on_the_way() {
-        assert_eq!(check_there_and_back("{}"), snippet(&[Hook::of_project()]));
+        assert_eq!(check_there_and_back("{}"), snippet(&[at_the_end()]));
         check_there_and_back("{\n\t\"model\": \"opus\"\n}\n");
         check_there_and_back(r#"{"hooks":{"Stop":[]}}"#);
-        let after = installed_with("{\"hooks\": null}", &Hook::of_project());
+        let after = installed_with("{\"hooks\": null}", &at_the_end());
         assert_eq!(installed(&document(&after)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_hook_about_some_tools_says_which_and_has_a_group_of_its_own() {
+        let event = Event { matcher: Some("Bash"), timeout_s: 5, ..RECORDING[2] };
+        insta::assert_snapshot!(snippet(&Hook::of_project(&[event, RECORDING[2]])), @r#"
+        {
+          "hooks": {
+            "Stop": [
+              {
+                "matcher": "Bash",
+                "hooks": [
+                  {
+                    "type": "command",
+                    "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
+                    "timeout": 5
+                  }
+                ]
+              },
+              {
+                "hooks": [
+                  {
+                    "type": "command",
+                    "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
+                    "timeout": 30
+                  }
+                ]
+              }
+            ]
+          }
+        }
+        "#);
     }
 
     #[test]
@@ -340,6 +429,7 @@ mod tests {
         let python = "\"$PYTHON_CMD\" -m cmat costs extract \"$TASK_ID\" \"$TRANSCRIPT_PATH\"\n";
         check_owner(PROJECT_SCRIPT, Some(ours), Owner::Cmat);
         check_owner(PROJECT_SCRIPT, None, Owner::Cmat);
+        check_owner(&format!("{PROJECT_SCRIPT} stop"), None, Owner::Cmat);
         check_owner(PROJECT_SCRIPT, Some(python), Owner::PythonCmat);
         check_owner(".claude/hooks/on-session-end-cost.sh", Some("python run.py\n"), Owner::PythonCmat);
         check_owner("python3 -m core costs extract", None, Owner::PythonCmat);
@@ -361,7 +451,7 @@ mod tests {
 
     #[test]
     fn touches_nothing_of_another_shape() {
-        let error = |text| with(&document(text), &Hook::of_project()).unwrap_err().to_string();
+        let error = |text| with(&document(text), &at_the_end()).unwrap_err().to_string();
         assert_eq!(error("[]"), "`settings.json` is not an object");
         assert_eq!(error(r#"{"hooks": []}"#), "`hooks` is not an object");
         assert_eq!(error(r#"{"hooks": {"SessionEnd": {}}}"#), "`hooks.SessionEnd` is not a list");
@@ -369,7 +459,10 @@ mod tests {
 
     #[test]
     fn quotes_a_path_for_the_shell() {
-        assert_eq!(Hook::of_user("/home/o'neil/a b.sh").command, r"'/home/o'\''neil/a b.sh'");
+        let commands =
+            Hook::of_user("/home/o'neil/a b.sh", &RECORDING[..2]).into_iter().map(|hook| hook.command);
+        let quoted = r"'/home/o'\''neil/a b.sh'";
+        assert_eq!(commands.collect::<Vec<_>>(), [quoted.to_owned(), format!("{quoted} session-start")]);
     }
 
     proptest! {

@@ -100,7 +100,7 @@ pub enum Command {
     /// Make, choose and list tasks where no task queue does it.
     #[command(subcommand, before_help = "Example:  cmat task new \"Checkout page\" --enhancement checkout")]
     Task(TaskCommand),
-    /// Install the hook in this project, or for all projects with --global.
+    /// Install the hooks in this project, or for all projects with --global.
     Init(InitArgs),
     /// Take cmat's hooks out again; recorded costs stay.
     Uninstall(UninstallArgs),

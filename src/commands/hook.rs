@@ -7,6 +7,7 @@
 //! because exit code 2 would mean "block" to Claude Code. What it was told is on disk before anything else
 //! happens; one deadline bounds all of it; whatever is left is done by the next cmat that runs.
 
+use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal as _;
@@ -34,6 +35,9 @@ use crate::outbox::Intent;
 use crate::outbox::Outbox;
 use crate::project;
 use crate::task_file;
+
+/// What can be told as the first argument.
+const EVENTS: [&str; 4] = ["session-start", "session-end", "stop", "subagent-stop"];
 
 /// Largest document that is read from stdin, in bytes.
 const MAX_STDIN_BYTES: u64 = 1 << 20;
@@ -64,6 +68,7 @@ pub(super) fn run(arguments: &[OsString]) {
     let outcome = panic::catch_unwind(|| {
         let config = Config::read(None).or_else(|_unusable| Config::without_file(None))?;
         logging::to_file(&config.data_dir);
+        let arguments = of_one_event(arguments);
         match arguments.first().map(|event| event.to_string_lossy()) {
             Some(event) if event == "session-start" => {
                 session(Event::SessionStart, &config, &arguments[1..], started)
@@ -83,6 +88,19 @@ pub(super) fn run(arguments: &[OsString]) {
     if let Ok(Err(error)) = outcome {
         tracing::error!("{error:#}");
     }
+}
+
+/// Leaves out an event that another one follows: a script that knows the end of a session only puts that before the
+/// event that its settings name.
+fn of_one_event(arguments: &[OsString]) -> &[OsString] {
+    match arguments {
+        [first, rest @ ..] if is_event(first) && rest.first().is_some_and(|next| is_event(next)) => rest,
+        _ => arguments,
+    }
+}
+
+fn is_event(argument: &OsStr) -> bool {
+    EVENTS.iter().any(|event| argument == *event)
 }
 
 /// Ends the process at `deadline`, whatever it is doing then: a killed hook would be reported to the user.

@@ -1,4 +1,4 @@
-//! `cmat init`: installs the hook, in a project or for all projects.
+//! `cmat init`: installs the hooks, in a project or for all projects.
 //!
 //! It changes only what is cmat's, keeps the old version beside, and touches nothing that it cannot read; what it
 //! cannot do, it prints for a person to do. Running it again changes nothing.
@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::claude_settings;
+use crate::claude_settings::Installed;
 use crate::claude_settings::Owner;
 use crate::claude_settings::Preferences;
 use crate::claude_settings::PythonHook;
@@ -91,7 +92,7 @@ impl Plan {
     fn look_at_script(&mut self, place: &Place, python: PythonHook, config: &Config) -> Option<Script> {
         let path = place.script();
         let name = shown(&path, config);
-        let script = match Script::read(&path, &place.hook) {
+        let script = match Script::read(&path) {
             Ok(script) => script,
             Err(fault) => {
                 self.faults.push(format!("cannot read `{name}`: {fault}"));
@@ -117,17 +118,17 @@ impl Plan {
     }
 
     fn plan_settings(&mut self, place: &Place, python: PythonHook, script: Option<&Script>, config: &Config) {
-        let wanted = [place.hook.clone()];
-        let wanted = if script.is_some() { &wanted[..] } else { &[] };
+        let wanted = if script.is_some() { &place.hooks[..] } else { &[] };
         match plan_install(&place.settings(), wanted, python, installation::scripts(config)) {
             Ok(planned) => {
-                let runs_script = planned.installed.iter().any(|hook| hook.command == place.hook.command);
+                let is_own = |hook: &Installed| place.hooks.iter().any(|own| own.command == hook.command);
+                let runs_script = planned.installed.iter().any(is_own);
                 self.steps.extend(script.filter(|_| runs_script).map(|script| script_step(script, python)));
                 self.warn_of_python(&planned.python_hooks, &place.settings(), place.scope, config);
                 if script.is_some() || planned.change.is_change() {
                     let what = match planned.removed.as_slice() {
-                        [] => "runs cmat when a session ends",
-                        _ => "runs cmat when a session ends, no longer the Python cost hook",
+                        [] => "runs cmat when a session starts, answers, ends",
+                        _ => "runs cmat when a session starts, answers, ends, no longer the Python cost hook",
                     };
                     self.steps.push(Step { change: planned.change, what: what.to_owned() });
                 }
@@ -135,7 +136,7 @@ impl Plan {
             Err(fault) => {
                 self.steps.extend(script.map(|script| script_step(script, python)));
                 self.faults.push(format!("{}; it stays as it is", chain(&fault)));
-                self.snippet = Some(claude_settings::snippet(std::slice::from_ref(&place.hook)));
+                self.snippet = Some(claude_settings::snippet(&place.hooks));
             }
         }
     }
@@ -167,13 +168,7 @@ impl Plan {
         }
     }
 
-    fn warn_of_python(
-        &mut self,
-        hooks: &[claude_settings::Installed],
-        path: &Path,
-        scope: Scope,
-        config: &Config,
-    ) {
+    fn warn_of_python(&mut self, hooks: &[Installed], path: &Path, scope: Scope, config: &Config) {
         for hook in hooks {
             self.warnings.push(format!(
                 "`{}` runs the Python cost hook at {}, `{}`: it adds repeated lines up and would overwrite cmat's \
@@ -193,6 +188,7 @@ fn script_step(script: &Script, python: PythonHook) -> Step {
             (script.keep(), "runs cmat; it was changed and stays (--replace brings back cmat's own)")
         }
         (Kind::Python, _) => (script.put(), "the hook script, in place of the Python one"),
+        (Kind::Old, _) => (script.put(), "the hook script, in place of an earlier one of cmat's"),
         _ => (script.put(), "the hook script"),
     };
     Step { change, what: what.to_owned() }
@@ -219,7 +215,8 @@ fn obstacle(place: &Place, config: &Config) -> Option<String> {
         let path = shown(&path, config);
         return Some(format!("Nothing is recorded yet: remove `disableAllHooks` from {path}."));
     }
-    match trial::run(&place.hook.command, config) {
+    let at_the_end = place.hooks.first()?;
+    match trial::run(&at_the_end.command, at_the_end.event, config) {
         Ok(trial) if !trial.reached => Some(format!(
             "Nothing is recorded yet: the hook does not find cmat. Where Claude Code is started from, first:\n  {}",
             installation::path_fix()

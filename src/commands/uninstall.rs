@@ -65,8 +65,7 @@ pub(super) fn run(args: &UninstallArgs, context: &mut Context<'_>) -> anyhow::Re
 fn not_installed(scope: Scope, config: &Config) -> &'static str {
     let is_users = || {
         let place = Place::new(Scope::User, config).ok()?;
-        let hooks = std::slice::from_ref(&place.hook);
-        let planned = plan_uninstall(&place.settings(), hooks, installation::scripts(config)).ok()?;
+        let planned = plan_uninstall(&place.settings(), &place.hooks, installation::scripts(config)).ok()?;
         (!planned.removed.is_empty()).then_some(())
     };
     match scope {
@@ -93,7 +92,7 @@ impl Plan {
             if scope != place.scope {
                 continue;
             }
-            match plan_uninstall(&path, std::slice::from_ref(&place.hook), installation::scripts(config)) {
+            match plan_uninstall(&path, &place.hooks, installation::scripts(config)) {
                 Ok(planned) => {
                     plan.add(Step { change: planned.change, what: "no longer runs cmat".to_owned() });
                 }
@@ -112,11 +111,11 @@ impl Plan {
     fn plan_script(&mut self, place: &Place, config: &Config) -> anyhow::Result<()> {
         let path = place.script();
         let name = shown(&path, config);
-        let script = Script::read(&path, &place.hook)
+        let script = Script::read(&path)
             .map_err(|fault| anyhow::Error::from(fault).context(format!("cannot read `{name}`")))?;
         match script.kind {
             // A hook that is still there would fail without its script, and say so at the end of each session.
-            Kind::Current if self.faults.is_empty() => {
+            Kind::Current | Kind::Old if self.faults.is_empty() => {
                 self.add(Step { change: script.remove(), what: "the hook script".to_owned() });
             }
             Kind::Changed => self.warnings.push(format!("`{name}` was changed by somebody and stays")),

@@ -113,7 +113,7 @@ fn a_project_in_use_is_well() {
     assert_snapshot!(steady(&project.run(["doctor"])), @r"
     ok   settings               readable, hooks are not disabled
     ok   hook installed         .claude/settings.json
-    ok   hook runs              on-session-end-cost.sh → cmat, in 11 ms
+    ok   hook runs              on-session-end-cost.sh → cmat, in 11 ms, at 4 events
     ok   second cost writer     none
     ok   cmat on PATH           [bin]/cmat
     ok   Claude Code            ~/tools/claude
@@ -152,7 +152,7 @@ fn an_attention_fails_only_if_asked_to() {
 fn the_trial_of_the_hook_records_nothing() {
     let project = used().file(".claude/cmat.task", "task_1\n");
     let before = (project.stored("task_1"), project.stdout(["explain", "task_1"]));
-    assert_snapshot!(steady(&check(&project, "hook runs")), @"ok | on-session-end-cost.sh → cmat, in 11 ms | -");
+    assert_snapshot!(steady(&check(&project, "hook runs")), @"ok | on-session-end-cost.sh → cmat, in 11 ms, at 4 events | -");
     assert_eq!((project.stored("task_1"), project.stdout(["explain", "task_1"])), before);
     assert_snapshot!(check(&project, "hook runs left"), @"ok | none | -");
 }
@@ -183,7 +183,7 @@ fn a_hook_for_all_projects() {
     let project = project();
     project.stdout(["init", "--global"]);
     assert_snapshot!(check(&project, "hook installed"), @"ok | ~/.claude/settings.json | -");
-    assert_snapshot!(steady(&check(&project, "hook runs")), @"ok | on-session-end-cost.sh → cmat, in 11 ms | -");
+    assert_snapshot!(steady(&check(&project, "hook runs")), @"ok | on-session-end-cost.sh → cmat, in 11 ms, at 4 events | -");
     fs::remove_file(project.home().join(SCRIPT)).unwrap();
     assert_snapshot!(check(&project, "hook runs"), @"x | not found: '[home]/.claude/hooks/on-session-end-cost.sh' | cmat init --global");
 }

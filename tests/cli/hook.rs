@@ -342,6 +342,19 @@ fn what_was_answered_is_read_before_the_session_ends() {
 }
 
 #[test]
+fn an_earlier_script_puts_the_end_before_the_event_that_it_is_told() {
+    let project = project();
+    let run = feed(
+        &mut project.cmat(["hook", "session-end", "stop"]),
+        project.session_end("s-1", &project.transcript_path("s-1")),
+    );
+    assert_eq!(project.seen(&run.wait_with_output().unwrap()), "");
+    let explained: serde_json::Value =
+        serde_json::from_str(&project.stdout(["explain", "msg_1", "--json"])).unwrap();
+    assert_eq!(explained["rows"][0]["request"], "msg_1", "{explained}");
+}
+
+#[test]
 fn no_event_disturbs_a_session() {
     let project = project();
     for event in ["session-start", "stop", "subagent-stop", "session-end", "pre-tool-use", "--help"] {

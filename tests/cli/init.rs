@@ -73,7 +73,7 @@ fn says_what_it_changed_and_what_comes_next() {
         .session("s-1", &[request("m-1", SONNET, [1, 1, 0, 0])]);
     assert_snapshot!(project.run(["init"]), @r"
       + .claude/hooks/on-session-end-cost.sh    the hook script
-      + .claude/settings.json                   runs cmat when a session ends (before: settings.json.cmat-backup)
+      + .claude/settings.json                   runs cmat when a session starts, answers, ends (before: settings.json.cmat-backup)
       + .gitignore                              ignores files of this machine
 
     Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not
@@ -87,7 +87,7 @@ fn says_what_it_changed_and_what_comes_next() {
     ");
     assert_snapshot!(project.run(["init"]), @r"
       = .claude/hooks/on-session-end-cost.sh    the hook script
-      = .claude/settings.json                   runs cmat when a session ends
+      = .claude/settings.json                   runs cmat when a session starts, answers, ends
       = .gitignore                              ignores files of this machine
 
     Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not
@@ -113,6 +113,39 @@ fn says_what_it_changed_and_what_comes_next() {
                         }
                     ]
                 }
+            ],
+            "SessionStart": [
+                {
+                    "hooks": [
+                        {
+                            "type": "command",
+                            "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh session-start",
+                            "timeout": 30
+                        }
+                    ]
+                }
+            ],
+            "Stop": [
+                {
+                    "hooks": [
+                        {
+                            "type": "command",
+                            "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
+                            "timeout": 30
+                        }
+                    ]
+                }
+            ],
+            "SubagentStop": [
+                {
+                    "hooks": [
+                        {
+                            "type": "command",
+                            "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh subagent-stop",
+                            "timeout": 30
+                        }
+                    ]
+                }
             ]
         }
     }
@@ -131,17 +164,21 @@ fn a_dry_run_shows_the_difference() {
     assert_snapshot!(project.run(["init", "--dry-run"]), @r#"
     --- /dev/null
     +++ .claude/hooks/on-session-end-cost.sh
-    @@ -0,0 +1,7 @@
+    @@ -0,0 +1,11 @@
     +#!/bin/sh
-    +# Claude Code runs this when a session ends and describes the session on stdin; `cmat` records what it cost.
-    +# It never disturbs a session: where `cmat` is not to be found, it does nothing.
+    +# Claude Code runs this when a session starts, answers and ends, and describes the session on stdin; `cmat hook EVENT`
+    +# records what it cost. The event is the first argument; without one, the session ends. It never disturbs a session: it
+    +# ends with 0, which blocks nothing, and where `cmat` is not to be found, it does nothing.
+    +case "${1-}" in
+    +    "" | *[!a-z-]*) set -- session-end "$@" ;;
+    +esac
     +for cmat in "$(command -v cmat)" "${CARGO_HOME:-$HOME/.cargo}/bin/cmat" "$HOME/.cargo/bin/cmat"; do
-    +    [ -x "$cmat" ] && exec "$cmat" hook session-end "$@"
+    +    [ -x "$cmat" ] && "$cmat" hook "$@" && exit 0
     +done
     +exit 0
     --- .claude/settings.json
     +++ .claude/settings.json
-    @@ -1,3 +1,16 @@
+    @@ -1,3 +1,49 @@
      {
     -	"model": "opus"
     +	"model": "opus",
@@ -152,6 +189,39 @@ fn a_dry_run_shows_the_difference() {
     +					{
     +						"type": "command",
     +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh",
+    +						"timeout": 30
+    +					}
+    +				]
+    +			}
+    +		],
+    +		"SessionStart": [
+    +			{
+    +				"hooks": [
+    +					{
+    +						"type": "command",
+    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh session-start",
+    +						"timeout": 30
+    +					}
+    +				]
+    +			}
+    +		],
+    +		"Stop": [
+    +			{
+    +				"hooks": [
+    +					{
+    +						"type": "command",
+    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
+    +						"timeout": 30
+    +					}
+    +				]
+    +			}
+    +		],
+    +		"SubagentStop": [
+    +			{
+    +				"hooks": [
+    +					{
+    +						"type": "command",
+    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh subagent-stop",
     +						"timeout": 30
     +					}
     +				]
@@ -172,7 +242,7 @@ fn a_dry_run_shows_the_difference() {
     assert_snapshot!(project.run(["uninstall", "--dry-run"]), @r#"
     --- .claude/settings.json
     +++ .claude/settings.json
-    @@ -1,16 +1,3 @@
+    @@ -1,49 +1,3 @@
      {
     -	"model": "opus",
     -	"hooks": {
@@ -186,6 +256,39 @@ fn a_dry_run_shows_the_difference() {
     -					}
     -				]
     -			}
+    -		],
+    -		"SessionStart": [
+    -			{
+    -				"hooks": [
+    -					{
+    -						"type": "command",
+    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh session-start",
+    -						"timeout": 30
+    -					}
+    -				]
+    -			}
+    -		],
+    -		"Stop": [
+    -			{
+    -				"hooks": [
+    -					{
+    -						"type": "command",
+    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
+    -						"timeout": 30
+    -					}
+    -				]
+    -			}
+    -		],
+    -		"SubagentStop": [
+    -			{
+    -				"hooks": [
+    -					{
+    -						"type": "command",
+    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh subagent-stop",
+    -						"timeout": 30
+    -					}
+    -				]
+    -			}
     -		]
     -	}
     +	"model": "opus"
@@ -193,12 +296,16 @@ fn a_dry_run_shows_the_difference() {
     \ No newline at end of file
     --- .claude/hooks/on-session-end-cost.sh
     +++ /dev/null
-    @@ -1,7 +0,0 @@
+    @@ -1,11 +0,0 @@
     -#!/bin/sh
-    -# Claude Code runs this when a session ends and describes the session on stdin; `cmat` records what it cost.
-    -# It never disturbs a session: where `cmat` is not to be found, it does nothing.
+    -# Claude Code runs this when a session starts, answers and ends, and describes the session on stdin; `cmat hook EVENT`
+    -# records what it cost. The event is the first argument; without one, the session ends. It never disturbs a session: it
+    -# ends with 0, which blocks nothing, and where `cmat` is not to be found, it does nothing.
+    -case "${1-}" in
+    -    "" | *[!a-z-]*) set -- session-end "$@" ;;
+    -esac
     -for cmat in "$(command -v cmat)" "${CARGO_HOME:-$HOME/.cargo}/bin/cmat" "$HOME/.cargo/bin/cmat"; do
-    -    [ -x "$cmat" ] && exec "$cmat" hook session-end "$@"
+    -    [ -x "$cmat" ] && "$cmat" hook "$@" && exit 0
     -done
     -exit 0
     --- .gitignore
@@ -245,6 +352,39 @@ fn touches_nothing_that_it_cannot_parse() {
               }
             ]
           }
+        ],
+        "SessionStart": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh session-start",
+                "timeout": 30
+              }
+            ]
+          }
+        ],
+        "Stop": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
+                "timeout": 30
+              }
+            ]
+          }
+        ],
+        "SubagentStop": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh subagent-stop",
+                "timeout": 30
+              }
+            ]
+          }
         ]
       }
     }
@@ -279,7 +419,7 @@ fn leaves_the_python_hook_unless_told_to_replace_it() {
     assert_eq!(files(&project.project()), before);
     assert_snapshot!(project.run(["init", "--replace"]), @r"
       + .claude/hooks/on-session-end-cost.sh    the hook script, in place of the Python one (before: on-session-end-cost.sh.cmat-backup)
-      + .claude/settings.json                   runs cmat when a session ends, no longer the Python cost hook (before: settings.json.cmat-backup)
+      + .claude/settings.json                   runs cmat when a session starts, answers, ends, no longer the Python cost hook (before: settings.json.cmat-backup)
 
     Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not
     read these settings: `cmat init --global` is recommended, it serves all folders.
@@ -309,7 +449,7 @@ fn warns_of_a_python_hook_beside_it() {
     );
     assert_snapshot!(project.run(["init"]), @r#"
       + .claude/hooks/on-session-end-cost.sh    the hook script
-      + .claude/settings.json                   runs cmat when a session ends
+      + .claude/settings.json                   runs cmat when a session starts, answers, ends
 
     Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not
     read these settings: `cmat init --global` is recommended, it serves all folders.
@@ -324,7 +464,7 @@ fn warns_of_a_python_hook_beside_it() {
     "#);
     assert_snapshot!(project.run(["init", "--replace"]), @r"
       = .claude/hooks/on-session-end-cost.sh    the hook script
-      = .claude/settings.json                   runs cmat when a session ends
+      = .claude/settings.json                   runs cmat when a session starts, answers, ends
       + .claude/settings.local.json             no longer runs the Python cost hook (before: settings.local.json.cmat-backup)
 
     Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not
@@ -352,7 +492,7 @@ fn leaves_scripts_of_others_and_changed_ones() {
     project.write(SCRIPT, mine);
     assert_snapshot!(project.run(["init"]), @r"
       + .claude/hooks/on-session-end-cost.sh    runs cmat; it was changed and stays (--replace brings back cmat's own)
-      + .claude/settings.json                   runs cmat when a session ends
+      + .claude/settings.json                   runs cmat when a session starts, answers, ends
 
     Sessions that start in this folder are recorded from now on. One that starts in a subfolder does not
     read these settings: `cmat init --global` is recommended, it serves all folders.
@@ -380,7 +520,7 @@ fn installs_for_all_projects_by_an_absolute_path() {
     let before = files(&project.home());
     assert_snapshot!(project.run(["init", "--global"]), @r"
       + ~/.claude/hooks/on-session-end-cost.sh  the hook script
-      + ~/.claude/settings.json                 runs cmat when a session ends
+      + ~/.claude/settings.json                 runs cmat when a session starts, answers, ends
 
     Sessions of all projects are recorded from now on, in whatever folder they start.
     Transcripts that are there already: 0, of this project: 0.
@@ -404,13 +544,46 @@ fn installs_for_all_projects_by_an_absolute_path() {
               }
             ]
           }
+        ],
+        "SessionStart": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "'[home]/.claude/hooks/on-session-end-cost.sh' session-start",
+                "timeout": 30
+              }
+            ]
+          }
+        ],
+        "Stop": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "'[home]/.claude/hooks/on-session-end-cost.sh' stop",
+                "timeout": 30
+              }
+            ]
+          }
+        ],
+        "SubagentStop": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "'[home]/.claude/hooks/on-session-end-cost.sh' subagent-stop",
+                "timeout": 30
+              }
+            ]
+          }
         ]
       }
     }
     "#);
     assert_snapshot!(project.run(["init"]), @r"
       + .claude/hooks/on-session-end-cost.sh    the hook script
-      + .claude/settings.json                   runs cmat when a session ends
+      + .claude/settings.json                   runs cmat when a session starts, answers, ends
 
     Sessions are recorded, in whatever folder they start.
     Transcripts that are there already: 0, of this project: 0.

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::claude_settings;
 use crate::claude_settings::Installed;
 use crate::claude_settings::Owner;
 use crate::claude_settings::Preferences;
+use crate::claude_settings::RECORDING;
 use crate::claude_settings::plan_uninstall;
 use crate::commands::chain;
 use crate::commands::doctor::Check;
@@ -20,8 +22,11 @@ use crate::commands::installation::trial;
 use crate::commands::installation::trial::Trial;
 use crate::config;
 
-/// The event at which costs are recorded.
-const EVENT: &str = "SessionEnd";
+/// The check whether the hooks run.
+const RUNS: &str = "hook runs";
+
+/// What cmat's script is called, wherever it is.
+const SCRIPT_NAME: &str = "on-session-end-cost.sh";
 
 /// The exit code of a shell that does not find a command.
 const NOT_FOUND: i32 = 127;
@@ -48,10 +53,10 @@ struct Settings {
 pub(super) fn checks(site: &Site<'_>) -> Vec<Check> {
     let settings = read_settings(site);
     let mut checks = vec![readable(&settings, site), installed(&settings, site)];
-    let mut commands: Vec<_> = settings.own.iter().map(|found| &found.hook.command).collect();
-    commands.sort();
-    commands.dedup();
-    checks.extend(commands.into_iter().map(|command| runs(command, site)));
+    let mut scripts: Vec<_> = settings.own.iter().map(|found| script_of(&found.hook.command)).collect();
+    scripts.sort_unstable();
+    scripts.dedup();
+    checks.extend(scripts.into_iter().map(|script| runs(script, &settings, site)));
     checks.push(second_writer(&settings, site));
     checks.push(own_program(site));
     checks.push(client(site));
@@ -61,7 +66,8 @@ pub(super) fn checks(site: &Site<'_>) -> Vec<Check> {
 fn read_settings(site: &Site<'_>) -> Settings {
     let own: Vec<_> = [Scope::Project, Scope::User]
         .into_iter()
-        .filter_map(|scope| Some(Place::new(scope, site.config).ok()?.hook))
+        .filter_map(|scope| Some(Place::new(scope, site.config).ok()?.hooks))
+        .flatten()
         .collect();
     let scripts = installation::scripts(site.config);
     let mut settings = Settings::default();
@@ -69,7 +75,7 @@ fn read_settings(site: &Site<'_>) -> Settings {
         let found = |hook: Installed| Found { scope, path: path.clone(), hook };
         match (plan_uninstall(&path, &own, scripts), claude_settings::read_hooks(&path)) {
             (Ok(plan), Ok(hooks)) => {
-                settings.own.extend(plan.removed.into_iter().filter(|hook| hook.event == EVENT).map(found));
+                settings.own.extend(plan.removed.into_iter().map(found));
                 let of_python = |hook: &Installed| scripts.owner(hook) == Owner::PythonCmat;
                 settings.python.extend(hooks.into_iter().filter(of_python).map(found));
             }
@@ -98,13 +104,13 @@ fn readable(settings: &Settings, site: &Site<'_>) -> Check {
 
 fn installed(settings: &Settings, site: &Site<'_>) -> Check {
     const NAME: &str = "hook installed";
-    if settings.own.is_empty() {
+    let Some(at_the_end) = settings.own.iter().find(|found| found.hook.event == RECORDING[0].name) else {
         let fix = match Place::new(Scope::Project, site.config) {
             Ok(_) => "cmat init",
             Err(_) => "cmat init --global",
         };
         return Check::failed(NAME, "no settings run cmat when a session ends", fix);
-    }
+    };
     let mut places: Vec<_> = settings.own.iter().map(|found| site.shown(&found.path)).collect();
     places.dedup();
     let places = places.join(", ");
@@ -114,18 +120,44 @@ fn installed(settings: &Settings, site: &Site<'_>) -> Check {
         let detail = format!("{places}, which sessions started here, in {}, do not read", below.display());
         return Check::attention(NAME, detail, "cmat init --global");
     }
+    let is_missing = |event: &&str| !settings.own.iter().any(|found| found.hook.event == *event);
+    let missing: Vec<_> = RECORDING.iter().map(|event| event.name).filter(is_missing).collect();
+    if !missing.is_empty() {
+        let detail = format!("{places}, but not at {}", missing.join(", "));
+        return Check::attention(NAME, detail, format!("cmat init{}", at_the_end.scope.flag()));
+    }
     Check::good(NAME, places)
 }
 
-/// Runs an installed command for real and judges it by what it did.
-fn runs(command: &str, site: &Site<'_>) -> Check {
-    const NAME: &str = "hook runs";
-    let failed = |detail: String, fix: &str| Check::failed(NAME, detail, fix);
+/// Runs the installed commands of a script for real and judges it by what they did, the first fault first.
+fn runs(script: &str, settings: &Settings, site: &Site<'_>) -> Check {
+    let mut hooks: Vec<&Installed> = Vec::new();
+    for Found { hook, .. } in &settings.own {
+        if script_of(&hook.command) == script && !hooks.contains(&hook) {
+            hooks.push(hook);
+        }
+    }
+    let mut slowest = Duration::ZERO;
+    for hook in &hooks {
+        match runs_at(hook, site) {
+            Ok(took) => slowest = slowest.max(took),
+            Err(fault) => return fault,
+        }
+    }
+    let name = script.rsplit('/').next().unwrap_or(script);
+    let events = if hooks.len() > 1 { format!(", at {} events", hooks.len()) } else { String::new() };
+    Check::good(RUNS, format!("{name} → cmat, in {} ms{events}", slowest.as_millis()))
+}
+
+/// Runs an installed command, and returns how long it took, or what is wrong with it.
+fn runs_at(hook: &Installed, site: &Site<'_>) -> Result<Duration, Check> {
+    let Installed { event, command } = hook;
+    let failed = |detail: String, fix: &str| Err(Check::failed(RUNS, detail, fix));
     let init = match command.contains("$CLAUDE_PROJECT_DIR") {
         true => "cmat init",
         false => "cmat init --global",
     };
-    let trial = match trial::run(command, site.config) {
+    let trial = match trial::run(command, event, site.config) {
         Ok(trial) => trial,
         Err(fault) => return failed(format!("could not be tried: {fault}"), "cmat doctor, again"),
     };
@@ -141,9 +173,7 @@ fn runs(command: &str, site: &Site<'_>) -> Check {
         Some(Some(0)) if !stdout.is_empty() => {
             failed(format!("printed `{stdout}`: stdout must be empty"), init)
         }
-        Some(Some(0)) => {
-            Check::good(NAME, format!("{} → cmat, in {} ms", site_command(command), took.as_millis()))
-        }
+        Some(Some(0)) => Ok(took),
         Some(code) => {
             let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
             failed(format!("ended with {code}: {stderr}"), init)
@@ -151,9 +181,12 @@ fn runs(command: &str, site: &Site<'_>) -> Check {
     }
 }
 
-/// Shortens a command to the name of its script.
-fn site_command(command: &str) -> &str {
-    command.rsplit('/').next().unwrap_or(command).trim_end_matches(['"', '\''])
+/// Returns a command up to the name of cmat's script, if it runs that: what follows is the event.
+fn script_of(command: &str) -> &str {
+    match command.find(SCRIPT_NAME) {
+        Some(at) => &command[..at + SCRIPT_NAME.len()],
+        None => command,
+    }
 }
 
 fn second_writer(settings: &Settings, site: &Site<'_>) -> Check {

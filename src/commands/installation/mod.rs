@@ -13,6 +13,7 @@ use anyhow::bail;
 
 use crate::claude_settings::Hook;
 use crate::claude_settings::HookScripts;
+use crate::claude_settings::RECORDING;
 use crate::config;
 use crate::config::Config;
 use crate::printable::Printable;
@@ -20,7 +21,7 @@ use crate::printable::Printable;
 /// Name of a settings file in a `.claude` folder.
 const SETTINGS: &str = "settings.json";
 
-/// Whose sessions end with the hook.
+/// Whose sessions run cmat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Those that are started in this project's folder.
@@ -47,13 +48,13 @@ impl Scope {
     }
 }
 
-/// Where the hook is installed: a `.claude` folder.
+/// Where the hooks are installed: a `.claude` folder.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     /// Whose sessions it serves.
     pub(super) scope: Scope,
-    /// The hook that is installed there.
-    pub(super) hook: Hook,
+    /// The hooks that are installed there, the one at the end of a session first.
+    pub(super) hooks: Vec<Hook>,
     folder: PathBuf,
 }
 
@@ -81,7 +82,7 @@ impl Place {
                 worktree.display()
             );
         }
-        Ok(Self { scope: Scope::Project, hook: Hook::of_project(), folder })
+        Ok(Self { scope: Scope::Project, hooks: Hook::of_project(&RECORDING), folder })
     }
 
     fn of_user(config: &Config) -> anyhow::Result<Self> {
@@ -90,15 +91,15 @@ impl Place {
         let folder = std::path::absolute(folder)?;
         let script = script::path(&folder);
         let script = script.to_str().with_context(|| format!("`{}` is not UTF-8", script.display()))?;
-        Ok(Self { scope: Scope::User, hook: Hook::of_user(script), folder })
+        Ok(Self { scope: Scope::User, hooks: Hook::of_user(script, &RECORDING), folder })
     }
 
-    /// Returns the settings file that names the hook.
+    /// Returns the settings file that names the hooks.
     pub(super) fn settings(&self) -> PathBuf {
         self.folder.join(SETTINGS)
     }
 
-    /// Returns the script that the hook runs.
+    /// Returns the script that the hooks run.
     pub(super) fn script(&self) -> PathBuf {
         script::path(&self.folder)
     }

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::claude_settings::Hook;
+use sha2::Digest as _;
+use sha2::Sha256;
+
 use crate::claude_settings::Installed;
 use crate::claude_settings::Owner;
 use crate::disk::change::Change;
@@ -16,6 +18,12 @@ use crate::disk::replace::Access;
 /// What cmat writes there.
 const TEXT: &str = include_str!("../../../hooks/on-session-end-cost.sh");
 
+/// What earlier cmats wrote there: SHA-256 of each.
+const OLD_TEXTS: [&str; 1] = [
+    // Knew the end of a session only.
+    "33172493664186726f4234dd428b5d696f32c5c9f2973cab714159b7fb8d95af",
+];
+
 /// Whose the script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::commands) enum Kind {
@@ -23,7 +31,9 @@ pub(in crate::commands) enum Kind {
     Missing,
     /// As this cmat writes it.
     Current,
-    /// It runs cmat, but somebody changed it or another version wrote it.
+    /// As an earlier cmat wrote it.
+    Old,
+    /// It runs cmat, but somebody changed it.
     Changed,
     /// The Python CMAT's.
     Python,
@@ -41,13 +51,15 @@ pub(in crate::commands) struct Script {
 }
 
 impl Script {
-    /// Looks at the script that `hook` runs.
-    pub(in crate::commands) fn read(path: &Path, hook: &Hook) -> io::Result<Self> {
+    /// Looks at the script.
+    pub(in crate::commands) fn read(path: &Path) -> io::Result<Self> {
         let text = read_text(path)?;
-        let installed = Installed { event: hook.event.to_owned(), command: hook.command.clone() };
+        // Whatever names the script, its text tells whose it is.
+        let installed = Installed { event: String::new(), command: path.to_string_lossy().into_owned() };
         let kind = match text.as_deref() {
             None => Kind::Missing,
             Some(TEXT) => Kind::Current,
+            Some(text) if is_old(text) => Kind::Old,
             Some(text) => match installed.owner(Some(text)) {
                 Owner::Cmat => Kind::Changed,
                 Owner::PythonCmat => Kind::Python,
@@ -78,9 +90,14 @@ impl Script {
             before: self.text.clone(),
             after,
             access: Access::Executable,
-            old_version: OldVersion::Kept,
+            old_version: if self.kind == Kind::Old { OldVersion::Dropped } else { OldVersion::Kept },
         }
     }
+}
+
+fn is_old(text: &str) -> bool {
+    let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    OLD_TEXTS.contains(&hash.as_str())
 }
 
 /// Returns where the script of a `.claude` folder is. The Python CMAT's has the same name.

@@ -48,8 +48,8 @@ pub(in crate::commands) struct Trial {
     pub(in crate::commands) reached: bool,
 }
 
-/// Runs `command`: for a session without a transcript, in a project and with a data folder that go afterwards.
-pub(in crate::commands) fn run(command: &str, config: &Config) -> io::Result<Trial> {
+/// Runs `command` as at `event`: for a session without a transcript, in a project and with a data folder that go afterwards.
+pub(in crate::commands) fn run(command: &str, event: &str, config: &Config) -> io::Result<Trial> {
     let folder = tempfile::tempdir()?;
     let (data, project) = (folder.path().join("data"), folder.path().join("project"));
     // With a `.claude` of its own it is a project, whatever lies above it.
@@ -67,7 +67,7 @@ pub(in crate::commands) fn run(command: &str, config: &Config) -> io::Result<Tri
     let mut child = shell.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A command that reads nothing is told apart by what it does not do.
-        let _unread = stdin.write_all(told(&project).as_bytes());
+        let _unread = stdin.write_all(told(&project, event).as_bytes());
     }
     let mut backoff = Backoff::until(started + PATIENCE);
     let status = loop {
@@ -88,12 +88,12 @@ pub(in crate::commands) fn run(command: &str, config: &Config) -> io::Result<Tri
 }
 
 /// Returns what Claude Code would write to the hook's stdin.
-fn told(project: &Path) -> String {
+fn told(project: &Path, event: &str) -> String {
     let told = json!({
         "session_id": "cmat-doctor",
         "transcript_path": project.join("cmat-doctor.jsonl"),
         "cwd": project,
-        "hook_event_name": "SessionEnd",
+        "hook_event_name": event,
         "reason": "other",
     });
     format!("{told}\n")

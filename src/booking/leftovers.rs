@@ -52,13 +52,13 @@ pub struct Finished {
 impl Books {
     /// Books what an intent says: the session's files, its task, its end or that it goes on.
     ///
-    /// The name of the intent is noted in the ledger, so that a later run may remove its file; not so if the
-    /// deadline came before the end of the transcript: then the next run reads on.
+    /// The name of the intent, if it is in the outbox, is noted in the ledger, so that a later run may remove its
+    /// file; not so if the deadline came before the end of the transcript: then the next run reads on.
     ///
     /// # Errors
     /// A transcript that is no regular file never will be one: its intent is booked all the same, without usage,
     /// and the error is returned.
-    pub fn book_intent(&mut self, name: &IntentName, intent: &Intent) -> Result<(), BookingError> {
+    pub fn book_intent(&mut self, name: Option<&IntentName>, intent: &Intent) -> Result<(), BookingError> {
         let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
         let project = project::find(folder, self.home.as_deref());
         let transcript = intent.transcript.as_ref();
@@ -83,7 +83,9 @@ impl Books {
         {
             recording.session_ended(session, intent.at, intent.reason.as_deref())?;
         }
-        recording.booked(&name.to_string())?;
+        if let Some(name) = name {
+            recording.booked(&name.to_string())?;
+        }
         recording.commit()?;
         fault.map_or(Ok(()), Err)
     }
@@ -120,7 +122,7 @@ impl Books {
                 finished.n_left += 1;
                 continue;
             }
-            let fault = match self.book_intent(&name, &intent) {
+            let fault = match self.book_intent(Some(&name), &intent) {
                 Err(BookingError::Ledger(fault)) => return Err(fault.into()),
                 outcome => outcome.err(),
             };

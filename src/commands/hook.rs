@@ -120,11 +120,12 @@ fn session(event: Event, config: &Config, arguments: &[OsString], started: Insta
         anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
     }
     let outbox = Outbox::new(&config.data_dir);
-    let name = outbox.put(&intent)?;
+    // Without an intent the booking itself is all there is: it may succeed where the intent did not.
+    let name = outbox.put(&intent).inspect_err(|fault| tracing::error!("{}", chain(fault))).ok();
     // From here on nothing is lost, however short the time is.
     leave_at(started + config.hook.limit);
     let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
-    if let Err(fault) = books.book_intent(&name, &intent) {
+    if let Err(fault) = books.book_intent(name.as_ref(), &intent) {
         tracing::error!("{}", chain(&fault));
     }
     // The own task first, then what others left.

@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -26,6 +27,9 @@ const PREFIX: &str = ".cmat-";
 
 /// What the names of unfinished files end with.
 const UNFINISHED: &str = ".tmp";
+
+/// How much older than a new version an unfinished one is when nobody can be writing it any more.
+const ABANDONED_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Who may do what with a file that is made anew; the umask still applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +113,8 @@ pub fn replace_unless_changed(
     if !is_unchanged() {
         return Ok(Replaced::Changed);
     }
-    staged.persist(&old.path).map_err(|error| write_error(error.error))?;
+    let new = staged.persist(&old.path).map_err(|error| write_error(error.error))?;
+    remove_abandoned(&old.path, &new);
     sync_folder(&old.path)?;
     Ok(Replaced::Done)
 }
@@ -131,10 +136,11 @@ pub fn write(path: &Path, content: &[u8], access: Access) -> Result<(), ReplaceE
 /// Writes a file where there is none.
 pub fn create_new(path: &Path, content: &[u8], access: Access) -> Result<(), ReplaceError> {
     let staged = stage_bytes(path, content, access)?;
-    staged.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    let new = staged.persist_noclobber(path).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => ReplaceError::Exists { path: path.to_path_buf() },
         _ => ReplaceError::Write { path: path.to_path_buf(), source: error.error },
     })?;
+    remove_abandoned(path, &new);
     sync_folder(path)
 }
 
@@ -159,16 +165,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 ///
 /// Only the holder of its lock can know that none of them is still being written.
 pub fn remove_unfinished(target: &Path, _held: &FileLock) -> io::Result<()> {
-    let prefix = unfinished_prefix(target);
-    for entry in fs::read_dir(folder_of(target))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
-        if name.starts_with(prefix.as_encoded_bytes()) && name.ends_with(UNFINISHED.as_bytes()) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
+    unfinished_versions(target)?.into_iter().try_for_each(fs::remove_file)
 }
 
 /// Returns whether a file is named as new versions are until they are finished.
@@ -240,6 +237,36 @@ fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
         let _best_effort = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
     }
     file.set_permissions(old.permissions())
+}
+
+/// Removes new versions of `target` that are so much older than `new`, the one in place, that nobody writes them.
+///
+/// They take room but do no harm, so a failure to remove them doesn't either.
+fn remove_abandoned(target: &Path, new: &File) {
+    let modified = |metadata: io::Result<Metadata>| metadata.and_then(|metadata| metadata.modified()).ok();
+    let Some(now) = modified(new.metadata()) else { return };
+    let is_abandoned = |path: &PathBuf| {
+        let age = modified(fs::symlink_metadata(path)).and_then(|written| now.duration_since(written).ok());
+        age.is_some_and(|age| age > ABANDONED_AGE)
+    };
+    for abandoned in unfinished_versions(target).unwrap_or_default().iter().filter(|path| is_abandoned(path))
+    {
+        let _untidy = fs::remove_file(abandoned);
+    }
+}
+
+fn unfinished_versions(target: &Path) -> io::Result<Vec<PathBuf>> {
+    let prefix = unfinished_prefix(target);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder_of(target))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if name.starts_with(prefix.as_encoded_bytes()) && name.ends_with(UNFINISHED.as_bytes()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 fn unfinished_prefix(target: &Path) -> std::ffi::OsString {
@@ -369,5 +396,25 @@ mod tests {
         let held = FileLock::acquire(&folder.path().join("lock"), Instant::now()).unwrap();
         remove_unfinished(&target, &held).unwrap();
         assert_eq!(names(folder.path()), [".cmat-models.json-x1.tmp", "lock", "other.tmp", "queue.json"]);
+    }
+
+    #[test]
+    fn clears_away_what_was_abandoned_long_ago() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("settings.json");
+        let unfinished = |name| {
+            create_new(&folder.path().join(name), b"", Access::Private).unwrap();
+            File::options().write(true).open(folder.path().join(name)).unwrap()
+        };
+        let (old, other) = (unfinished(".cmat-settings.json-x1.tmp"), unfinished(".cmat-models.json-x1.tmp"));
+        let _young = unfinished(".cmat-settings.json-x2.tmp");
+        for file in [old, other] {
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        }
+        write(&target, b"", Access::Shared).unwrap();
+        assert_eq!(names(folder.path()).len(), 4, "a new file of the outbox has no time for it");
+        write(&target, b"", Access::Shared).unwrap();
+        let left = [".cmat-models.json-x1.tmp", ".cmat-settings.json-x2.tmp", "settings.json"];
+        assert_eq!(names(folder.path()), left);
     }
 }

@@ -63,7 +63,7 @@ fn check(book: impl Fn(&Rooms, &Outbox, &Intent)) {
 fn a_run_whose_hook_was_killed_is_paid_for_by_its_own_task() {
     check(|rooms, outbox, second| {
         let name = outbox.put(second).unwrap();
-        rooms.books.borrow_mut().book_intent(&name, second).unwrap();
+        rooms.books.borrow_mut().book_intent(Some(&name), second).unwrap();
     });
     check(|_, outbox, second| {
         outbox.put(second).unwrap();
@@ -75,7 +75,7 @@ fn a_run_that_is_booked_twice_is_booked_once() {
     check(|rooms, outbox, second| {
         let name = outbox.put(second).unwrap();
         let mut books = rooms.books.borrow_mut();
-        books.book_intent(&name, second).unwrap();
-        books.book_intent(&name, second).unwrap();
+        books.book_intent(Some(&name), second).unwrap();
+        books.book_intent(Some(&name), second).unwrap();
     });
 }

@@ -1,0 +1,115 @@
+//! `strace`: which calls a run makes, and a run of which one call fails.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The disk cannot do it.
+    InputOutput,
+    /// The disk is full.
+    NoSpace,
+    /// The process is killed on its way into the call, which does not happen.
+    Kill,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 3] = [Self::InputOutput, Self::NoSpace, Self::Kill];
+}
+
+/// One call of a run that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Injection {
+    /// Name of the system call.
+    pub(crate) call: String,
+    /// Which one of that name, from 1.
+    pub(crate) ordinal: usize,
+    pub(crate) fault: Fault,
+}
+
+impl fmt::Display for Injection {
+    /// As `strace` wants it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, ordinal, fault } = self;
+        let fault = match fault {
+            Fault::InputOutput => "error=EIO",
+            Fault::NoSpace => "error=ENOSPC",
+            Fault::Kill => "signal=SIGKILL",
+        };
+        write!(f, "inject={call}:{fault}:when={ordinal}")
+    }
+}
+
+/// One line of a trace: a call of one thread.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) thread: u32,
+    pub(crate) name: String,
+    /// Arguments and result, descriptors with their paths.
+    pub(crate) rest: String,
+}
+
+/// Returns whether `strace` can be run.
+pub(crate) fn is_there() -> bool {
+    Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Makes `strace` run `program`, trace the `calls` (as `-e trace=` takes them) into `log`, and let one fail.
+pub(crate) fn strace(program: &Path, calls: &str, log: &Path, injection: Option<&Injection>) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-y", "-e", &format!("trace={calls}"), "-o"]).arg(log);
+    if injection.is_none_or(|injection| injection.fault != Fault::Kill) {
+        // Much quicker, but it delivers no signals.
+        command.arg("--seccomp-bpf");
+    }
+    if let Some(injection) = injection {
+        command.args(["-e", &injection.to_string()]);
+    }
+    command.arg(program);
+    command
+}
+
+/// Returns the calls of a trace, in the order in which they began.
+pub(crate) fn calls(log: &Path) -> Vec<Call> {
+    fs::read_to_string(log).unwrap().lines().filter_map(call).collect()
+}
+
+/// `1234 openat(AT_FDCWD</p>, "f", O_RDONLY) = 3</p/f>`; ends of processes and of interrupted calls are no calls.
+fn call(line: &str) -> Option<Call> {
+    let (thread, rest) = line.split_once(' ')?;
+    let (name, rest) = rest.trim_start().split_once('(')?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| Call { thread: thread.parse().unwrap(), name: name.to_owned(), rest: rest.to_owned() })
+}
+
+/// Returns whether the fault of an injection happened in the run that wrote the trace.
+pub(crate) fn was_hit(log: &Path) -> bool {
+    let log = fs::read_to_string(log).unwrap();
+    log.contains("(INJECTED)") || log.contains("killed by SIGKILL")
+}
+
+/// Returns the ordinals of the calls that the program itself makes, by name: those of its loader come before the
+/// first that mentions `root`.
+///
+/// `strace` counts for each thread; nearly all is done by the first, and only its calls are returned.
+pub(crate) fn ordinals(calls: &[Call], root: &Path) -> BTreeMap<String, std::ops::RangeInclusive<usize>> {
+    let root = root.to_str().unwrap();
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ordinals = BTreeMap::new();
+    let mut has_begun = false;
+    for call in calls.iter().filter(|call| call.thread == calls[0].thread) {
+        let n = counted.entry(call.name.clone()).or_default();
+        *n += 1;
+        has_begun |= call.name != "execve" && call.rest.contains(root);
+        if has_begun {
+            let range = ordinals.entry(call.name.clone()).or_insert(*n..=*n);
+            *range = *range.start()..=*n;
+        }
+    }
+    ordinals
+}

@@ -30,6 +30,8 @@ pub mod pricing;
 
 pub mod summary;
 
+pub mod query;
+
 pub mod report;
 
 pub mod disk;

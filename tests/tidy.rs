@@ -24,6 +24,7 @@ const PURE: &[&str] = &[
     "attribution",
     "pricing",
     "summary",
+    "query",
     "report",
 ];
 

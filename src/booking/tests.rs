@@ -6,6 +6,7 @@ mod left;
 mod queue;
 mod rooms;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -13,8 +14,17 @@ use proptest::prelude::*;
 use self::corpus::Corpus;
 use self::corpus::Step;
 use self::rooms::Rooms;
+use crate::ledger::LedgerError;
+use crate::ledger::rows::ChargedRequest;
 use crate::ledger::totals::Scope;
 use crate::money::Usd;
+use crate::period::Calendar;
+use crate::query;
+use crate::query::Condition;
+use crate::query::Dimension;
+use crate::query::Filter;
+use crate::query::Key;
+use crate::summary::Totals;
 
 /// Reads all files whole, in the order of their names, and assigns the sessions after that.
 fn in_order(corpus: &Corpus) -> Rooms {
@@ -46,6 +56,7 @@ fn in_steps(corpus: &Corpus, steps: &[Step]) -> Rooms {
         }
         // Sums that were asked for before are not what is told later.
         rooms.summaries(&sessions);
+        rooms.groups(&Filter::ALL, &[]);
     }
     for (file, bytes) in files {
         rooms.write(file, bytes);
@@ -79,6 +90,22 @@ proptest! {
     }
 
     #[test]
+    fn every_grouping_adds_up_to_the_whole(
+        corpus in corpus::corpus(),
+        steps in prop::collection::vec(corpus::step(), 0..12),
+        by in prop::sample::subsequence(Dimension::all(), 0..4),
+    ) {
+        let rooms = in_steps(&corpus, &steps);
+        let whole = query::whole(&rooms.groups(&Filter::ALL, &[]));
+        prop_assert_eq!((whole.cost.total(), whole.requests), one_by_one(&rooms, &Filter::ALL));
+        let groups = rooms.groups(&Filter::ALL, &by);
+        prop_assert_eq!(query::whole(&groups), whole);
+        for group in groups {
+            prop_assert_eq!(asked_for_alone(&rooms, &by, &group.keys), Some(group.totals));
+        }
+    }
+
+    #[test]
     fn tasks_sum_to_what_the_requests_cost(corpus in corpus::corpus()) {
         let rooms = in_order(&corpus);
         let books = rooms.books.borrow();
@@ -103,4 +130,41 @@ proptest! {
         }
         prop_assert_eq!(total, corpus.cost());
     }
+}
+
+/// Returns the cost and the number of the requests that pass the filter, request by request.
+fn one_by_one(rooms: &Rooms, filter: &Filter) -> (Usd, u64) {
+    let (mut cost, mut n_requests) = (Usd::ZERO, 0);
+    let add = |charge: ChargedRequest| -> Result<ControlFlow<()>, LedgerError> {
+        cost += charge.cost.total();
+        n_requests += u64::from(charge.part == 0);
+        Ok(ControlFlow::Continue(()))
+    };
+    rooms.books.borrow().ledger.each_charge(filter, &[], &Calendar::default(), add).unwrap();
+    (cost, n_requests)
+}
+
+/// Returns what a group comes to when nothing but it is asked for.
+fn asked_for_alone(rooms: &Rooms, by: &[Dimension], keys: &[Key]) -> Option<Totals> {
+    let mut filter = Filter::ALL;
+    for (dimension, key) in by.iter().zip(keys) {
+        let value = match (dimension, key) {
+            (Dimension::Time(unit), Key::Begins(at)) => {
+                let period = Calendar::default().period(*unit, *at);
+                filter.period.begins = filter.period.begins.max(period.begins);
+                filter.period.ends = filter.period.ends.min(period.ends);
+                continue;
+            }
+            (_, Key::Name(name)) => Some(name.clone()),
+            _ => None,
+        };
+        filter.conditions.push(Condition { dimension: dimension.clone(), value });
+    }
+    let totals = rooms.groups(&filter, &[]).pop().map(|group| group.totals);
+    let (cost, n_requests) = one_by_one(rooms, &filter);
+    assert_eq!(
+        totals.as_ref().map(|totals| (totals.cost.total(), totals.requests)),
+        Some((cost, n_requests))
+    );
+    totals
 }

@@ -142,6 +142,7 @@ impl Recording<'_> {
             .prepare_cached("INSERT INTO forgotten_request (hash) VALUES (?1) ON CONFLICT DO NOTHING")?
             .execute([hash(&stored.facts.key)])?;
         for deletion in [
+            "DELETE FROM rollup WHERE owner = (SELECT owner FROM request WHERE id = ?1)",
             "DELETE FROM charge WHERE request = ?1",
             "DELETE FROM appearance WHERE request = ?1",
             "DELETE FROM request WHERE id = ?1",
@@ -179,6 +180,8 @@ impl Recording<'_> {
             "DELETE FROM binding WHERE session = ?1",
             "DELETE FROM share WHERE session = ?1",
             "DELETE FROM stale_share WHERE session = ?1",
+            "DELETE FROM rollup WHERE owner = ?1",
+            "DELETE FROM stale_rollup WHERE session = ?1",
             // An old client's file may show another session's requests too.
             "DELETE FROM skipped_line WHERE file IN (SELECT id FROM file WHERE session = ?1)",
             "DELETE FROM file WHERE session = ?1 AND id NOT IN (SELECT file FROM appearance)",
@@ -192,6 +195,7 @@ impl Recording<'_> {
         for sessions in self.touched.values_mut() {
             sessions.remove(&session);
         }
+        self.stale_sessions.remove(&session);
         Ok(others)
     }
 

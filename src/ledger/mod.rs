@@ -15,13 +15,17 @@ pub mod cursor;
 pub mod explain;
 pub mod foreign;
 pub mod forget;
+pub mod groups;
 pub mod health;
 pub mod recording;
+pub mod rows;
 pub mod task;
 pub mod totals;
 
 mod derive;
+mod dimensions;
 mod requests;
+mod rollup;
 mod schema;
 mod shares;
 

@@ -43,6 +43,8 @@ pub struct Recording<'ledger> {
     pub(super) price_rows: HashMap<Price, i64>,
     /// Tasks whose totals change, each with the sessions that make them change.
     pub(super) touched: BTreeMap<i64, BTreeSet<i64>>,
+    /// Sessions that own a request which changed.
+    pub(super) stale_sessions: BTreeSet<i64>,
     /// How many stored requests were placed anew, by the task that they had and the one that they have.
     pub(super) moves: BTreeMap<(Option<i64>, Option<i64>), u64>,
 }
@@ -57,6 +59,7 @@ impl<'ledger> Recording<'ledger> {
             known: derive::Known::default(),
             price_rows: HashMap::new(),
             touched: BTreeMap::new(),
+            stale_sessions: BTreeSet::new(),
             moves: BTreeMap::new(),
         }
     }
@@ -273,6 +276,11 @@ impl<'ledger> Recording<'ledger> {
                     )?
                     .execute([task, session])?;
             }
+        }
+        for session in std::mem::take(&mut self.stale_sessions) {
+            self.transaction
+                .prepare_cached("INSERT INTO stale_rollup (session) VALUES (?1) ON CONFLICT DO NOTHING")?
+                .execute([session])?;
         }
         self.transaction.commit()?;
         Ok(())

@@ -84,6 +84,7 @@ CREATE TABLE request (
 ) STRICT;
 CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
 CREATE INDEX request_by_owner ON request (owner);
+CREATE INDEX request_by_time ON request (at);
 CREATE INDEX request_shared ON request (id) WHERE shared;
 CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
 
@@ -162,6 +163,50 @@ CREATE TABLE stale_share (                  -- shares to be summed up before the
     session INTEGER NOT NULL REFERENCES session (id),
     PRIMARY KEY (task, session)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup (                       -- derived: what a session's requests of a quarter of an hour come to
+    owner INTEGER NOT NULL REFERENCES session (id),
+    at INTEGER NOT NULL,                    -- when the quarter begins
+    model TEXT NOT NULL,                    -- as in `charge`
+    price INTEGER,                          -- as in `charge`
+    project INTEGER,                        -- this and the following: as in `request`, see `rollup.rs`
+    task INTEGER,
+    enhancement TEXT,
+    branch TEXT,
+    agent TEXT,
+    skill TEXT,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    requests INTEGER NOT NULL,              -- those whose first charge is the model's
+    input INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    cache_write_5m INTEGER NOT NULL,
+    cache_write_1h INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL,
+    web_searches INTEGER NOT NULL,
+    micro_input INTEGER NOT NULL,           -- whole micro-dollars, summed charge by charge
+    pico_input INTEGER NOT NULL,            -- and the pico-dollars beyond them
+    micro_output INTEGER NOT NULL,
+    pico_output INTEGER NOT NULL,
+    micro_cache_write_5m INTEGER NOT NULL,
+    pico_cache_write_5m INTEGER NOT NULL,
+    micro_cache_write_1h INTEGER NOT NULL,
+    pico_cache_write_1h INTEGER NOT NULL,
+    micro_cache_read INTEGER NOT NULL,
+    pico_cache_read INTEGER NOT NULL,
+    micro_web_search INTEGER NOT NULL,
+    pico_web_search INTEGER NOT NULL,
+    unread_5m INTEGER NOT NULL,             -- tokens written to the cache that no later request read
+    unread_1h INTEGER NOT NULL,
+    estimated INTEGER NOT NULL,
+    incomplete INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL
+) STRICT;
+CREATE INDEX rollup_by_owner ON rollup (owner);
+
+CREATE TABLE stale_rollup (                 -- sessions to be rolled up before they are told
+    session INTEGER PRIMARY KEY REFERENCES session (id)
+) STRICT;
 
 CREATE TABLE projection (                   -- what the task queues say of a task
     task INTEGER NOT NULL REFERENCES task (id),

@@ -95,8 +95,9 @@ impl Ledger {
         Ok(sums)
     }
 
-    /// Sums up all tasks that changed, so that whoever asks for one need not wait.
+    /// Sums up all tasks and sessions that changed, so that whoever asks for one need not wait.
     pub fn sum_up_all(&self) -> Result<(), LedgerError> {
+        self.roll_up()?;
         let mut statement = self.connection.prepare("SELECT DISTINCT task FROM stale_share")?;
         let tasks = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
         tasks.into_iter().try_for_each(|task| self.sum_up(TaskRow(task)))

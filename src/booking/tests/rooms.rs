@@ -24,8 +24,12 @@ use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::FILE_NAME;
 use crate::ledger::Ledger;
+use crate::period::Calendar;
 use crate::pricing::UnknownModel;
 use crate::project::Project;
+use crate::query::Dimension;
+use crate::query::Filter;
+use crate::query::Group;
 use crate::summary::TaskSummary;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,6 +62,11 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
+    /// Returns the requests in groups, by UTC.
+    pub(super) fn groups(&self, filter: &Filter, by: &[Dimension]) -> Vec<Group> {
+        self.books.borrow().ledger.groups(filter, by, &Calendar::default()).unwrap()
+    }
+
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap().join("project");

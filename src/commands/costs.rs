@@ -114,7 +114,7 @@ fn tell_skipped(books: &Books, transcript: &std::path::Path) -> anyhow::Result<(
 
 fn show(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let task = TaskId::new(&args.task)?;
-    let books = context.settled_books()?;
+    let books = context.asked_books()?;
     let summary = match find_task(&task, &books, context)? {
         Some(row) => Some(books.ledger.task_summary(row)?),
         None => None,
@@ -183,7 +183,7 @@ pub(super) fn find_task(
 }
 
 fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let books = context.settled_books()?;
+    let books = context.asked_books()?;
     let stored = stored_tasks(&args.name, &books, context);
     let here = &context.config.project.root;
     let project = match project_of_enhancement(&args.name, &books, context)? {

@@ -16,7 +16,7 @@ use crate::report::explanation::Length;
 use crate::summary::Elsewhere;
 
 pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let books = context.settled_books()?;
+    let books = context.asked_books()?;
     let Some(explained) = find(&args.what, &books, context)? else {
         return Err(NotFound(format!(
             "no task, session or request `{}` has a recorded cost",

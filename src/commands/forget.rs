@@ -3,6 +3,7 @@
 use anyhow::bail;
 use serde_json::json;
 
+use crate::booking::Books;
 use crate::cli::ForgetArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
@@ -11,6 +12,7 @@ use crate::commands::complain;
 use crate::commands::faults_of_queues;
 use crate::id::SessionId;
 use crate::ledger::Durability;
+use crate::ledger::backup;
 use crate::ledger::forget::Forgettable;
 use crate::printable::Printable;
 use crate::report::counted;
@@ -30,6 +32,7 @@ pub(super) fn run(args: &ForgetArgs, context: &mut Context<'_>) -> anyhow::Resul
         drop(recording);
     } else {
         recording.commit()?;
+        forget_copies(&books, context)?;
     }
     if context.global.json {
         context.print_json(&json!({
@@ -57,6 +60,20 @@ pub(super) fn run(args: &ForgetArgs, context: &mut Context<'_>) -> anyhow::Resul
         complain(&fault);
     }
     Ok(if projected.is_complete() { Exit::Done } else { Exit::Deferred })
+}
+
+/// Makes a new backup in place of those that hold what was forgotten, and tells of other copies.
+fn forget_copies(books: &Books, context: &Context<'_>) -> anyhow::Result<()> {
+    let folder = &context.config.data_dir;
+    let had_backup = !backup::list(folder).is_empty();
+    backup::remove_all(folder)?;
+    if had_backup {
+        books.ledger.back_up(folder, books.now)?;
+    }
+    for damaged in backup::set_aside_before(folder) {
+        complain(&format!("`{}` may hold it too: delete it if you need it no more", damaged.display()));
+    }
+    Ok(())
 }
 
 /// Returns the one thing that the arguments name; two of them could mean either or both.

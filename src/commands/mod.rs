@@ -14,7 +14,9 @@ mod init;
 mod installation;
 mod models;
 mod reattribute;
+mod rebuild;
 mod reconcile;
+mod rehearsal;
 mod reprice;
 mod task;
 mod uninstall;
@@ -36,8 +38,10 @@ use crate::booking::projection::Projected;
 use crate::cli::Cli;
 use crate::cli::Command;
 use crate::cli::Global;
+use crate::commands::rehearsal::Rehearsal;
 use crate::config::Config;
 use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
 use crate::logging;
 use crate::outbox::Outbox;
 use crate::printable::printable_lines;
@@ -84,6 +88,8 @@ struct Context<'out> {
     config: Config,
     global: Global,
     out: &'out mut dyn Write,
+    /// The copy that answers where the ledger cannot be written.
+    rehearsal: Option<Rehearsal>,
 }
 
 /// Runs cmat with `arguments`, the program's name first, and returns its exit code.
@@ -115,6 +121,9 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Err(error) if is_broken_pipe(&error) => Exit::Done.code(),
         Err(error) => {
             complain(&format!("Error: {error:#}"));
+            if rebuild::is_loss(&error) {
+                complain("The ledger is damaged or gone: `cmat doctor --fix` puts it back");
+            }
             if json {
                 // One JSON document, also then; if nobody reads it, nobody misses it.
                 let _unread = writeln!(out, "{}", error_document(&error));
@@ -131,8 +140,9 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     if let Some(zone) = &cli.global.timezone {
         config.calendar.zone = zone.clone();
     }
-    let mut context = Context { config, global: cli.global, out };
-    match cli.command {
+    let mut context = Context { config, global: cli.global, out, rehearsal: None };
+    let is_backed_up = is_backed_up_after(&cli.command);
+    let exit = match cli.command {
         Command::Costs(command) => costs::run(&command, &mut context),
         Command::Models(command) => models::run(&command, &mut context),
         Command::Calc(args) => calc::run(&args, &mut context),
@@ -147,23 +157,50 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Init(args) => init::run(&args, &mut context),
         Command::Uninstall(args) => uninstall::run(&args, &mut context),
         Command::Hook { .. } => Ok(Exit::Done),
+    }?;
+    if is_backed_up {
+        // Nobody waits for it: the answer is out.
+        context.out.flush()?;
+        rebuild::back_up_if_due(&context);
+    }
+    Ok(exit)
+}
+
+/// Returns whether a person has asked or changed the ledger, so that a backup of it may be made afterwards.
+fn is_backed_up_after(command: &Command) -> bool {
+    match command {
+        Command::Costs(_) | Command::Task(_) | Command::Explain(_) => true,
+        Command::Reconcile(args) => !args.dry_run,
+        _ => false,
     }
 }
 
 impl Context<'_> {
-    /// Opens the ledger to book or to ask.
+    /// Opens the ledger to book.
     fn books(&self) -> anyhow::Result<Books> {
-        open_books(&self.config, Instant::now() + PATIENCE)
+        rebuild::open(self, Instant::now() + PATIENCE)
     }
 
-    /// Opens the ledger and finishes what hooks left, so that an answer holds all that has ended.
+    /// Opens the ledger to change it, once what hooks left is finished.
     fn settled_books(&self) -> anyhow::Result<Books> {
-        let mut books = self.books()?;
-        let finished = books.finish_leftovers(&Outbox::new(&self.config.data_dir), Ripe::All)?;
-        for fault in faults_of(&finished, &mut books) {
-            complain(&format!("Warning: {fault}"));
+        settled(self.books()?, &self.outbox())
+    }
+
+    /// Opens the ledger to ask, once what hooks left is finished, so that an answer holds all that has ended.
+    ///
+    /// Where the ledger cannot be written, a copy of it answers, and nothing is recorded or shown in a task queue.
+    fn asked_books(&mut self) -> anyhow::Result<Books> {
+        match self.books() {
+            Err(fault) if is_read_only(&fault) => {
+                complain(&format!("Warning: {fault:#}: answered from a copy, nothing was recorded"));
+                let deadline = Instant::now() + PATIENCE;
+                let rehearsal = Rehearsal::prepare(&self.config, deadline)?;
+                let books = settled(rehearsal.books(deadline)?, &Outbox::new(&rehearsal.config.data_dir));
+                self.rehearsal = Some(rehearsal);
+                books
+            }
+            books => settled(books?, &self.outbox()),
         }
-        Ok(books)
     }
 
     fn outbox(&self) -> Outbox {
@@ -176,6 +213,19 @@ impl Context<'_> {
         writeln!(self.out)?;
         Ok(())
     }
+}
+
+/// Finishes what hooks left; what stands in the way is told, and kept for the next run.
+fn settled(mut books: Books, outbox: &Outbox) -> anyhow::Result<Books> {
+    let finished = books.finish_leftovers(outbox, Ripe::All)?;
+    for fault in faults_of(&finished, &mut books) {
+        complain(&format!("Warning: {fault}"));
+    }
+    Ok(books)
+}
+
+fn is_read_only(fault: &anyhow::Error) -> bool {
+    matches!(fault.downcast_ref(), Some(LedgerError::ReadOnly { .. } | LedgerError::DataFolder { .. }))
 }
 
 fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {

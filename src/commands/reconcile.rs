@@ -6,39 +6,42 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
-use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use crate::booking::Books;
-use crate::booking::Queues;
 use crate::booking::leftovers::Ripe;
 use crate::booking::session_files;
 use crate::cli::ReconcileArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
-use crate::commands::LEDGER_PATIENCE;
 use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
-use crate::commands::open_books;
-use crate::config::Config;
-use crate::ledger;
-use crate::ledger::Ledger;
+use crate::commands::rebuild;
+use crate::commands::rehearsal::Rehearsal;
 use crate::outbox::Outbox;
 use crate::project;
 use crate::report::counted;
 
+/// Which transcripts are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transcripts {
+    /// Those of the project at hand.
+    OfProject,
+    /// Those of all projects.
+    All,
+}
+
 /// What reading transcripts came to.
 #[derive(Debug, Default)]
-struct Visited {
-    n_sessions: u64,
-    n_unreadable: u64,
+pub(super) struct Visited {
+    pub(super) n_sessions: u64,
+    pub(super) n_unreadable: u64,
     n_elsewhere: u64,
 }
 
@@ -61,12 +64,11 @@ impl Reconciled {
 
 pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let reconciled = if args.dry_run {
-        let rehearsal = Rehearsal::prepare(&context.config)?;
-        let mut books = open_books(&rehearsal.config, Instant::now() + TO_ITS_END)?;
-        books.queues = Queues::Compared;
+        let rehearsal = Rehearsal::prepare(&context.config, Instant::now() + TO_ITS_END)?;
+        let mut books = rehearsal.books(Instant::now() + TO_ITS_END)?;
         reconcile(args, &mut books, &Outbox::new(&rehearsal.config.data_dir), context)?
     } else {
-        let mut books = open_books(&context.config, Instant::now() + TO_ITS_END)?;
+        let mut books = rebuild::open(context, Instant::now() + TO_ITS_END)?;
         reconcile(args, &mut books, &context.outbox(), context)?
     };
     tell(args, &reconciled, context)?;
@@ -75,34 +77,6 @@ pub(super) fn run(args: &ReconcileArgs, context: &mut Context<'_>) -> anyhow::Re
         Reconciled { is_complete: false, .. } => Exit::Deferred,
         _ => Exit::Done,
     })
-}
-
-/// A copy of the ledger and the outbox to try things on, removed at the end.
-struct Rehearsal {
-    /// The configuration, with the copy as data folder.
-    config: Config,
-    _folder: TempDir,
-}
-
-impl Rehearsal {
-    fn prepare(config: &Config) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir().context("there is no temporary folder for a dry run")?;
-        if config.data_dir.join(ledger::FILE_NAME).exists() {
-            let ledger = Ledger::open(&config.data_dir, LEDGER_PATIENCE)?;
-            ledger.copy_to(&folder.path().join(ledger::FILE_NAME))?;
-        }
-        let (outbox, copy) = (Outbox::new(&config.data_dir), Outbox::new(folder.path()));
-        for name in outbox.list()? {
-            match outbox.read(&name) {
-                Ok(Some(intent)) => drop(copy.put(&intent)?),
-                // Another run was quicker.
-                Ok(None) => {}
-                Err(fault) => complain(&format!("Warning: {}", chain(&fault))),
-            }
-        }
-        let config = Config { data_dir: folder.path().to_owned(), ..config.clone() };
-        Ok(Self { config, _folder: folder })
-    }
 }
 
 fn reconcile(
@@ -117,7 +91,8 @@ fn reconcile(
     for fault in faults_of(&finished, books) {
         complain(&format!("{mood}Warning: {fault}"));
     }
-    let visited = visit(args, books, context)?;
+    let which = if args.all { Transcripts::All } else { Transcripts::OfProject };
+    let visited = visit(which, books, context)?;
     books.show_late_tasks(&context.config.project)?;
     let projected = books.project_all()?;
     books.ledger.sum_up_all()?;
@@ -135,11 +110,11 @@ fn reconcile(
     })
 }
 
-/// Reads on in the transcripts of this project, or of all.
-fn visit(args: &ReconcileArgs, books: &mut Books, context: &Context<'_>) -> anyhow::Result<Visited> {
+/// Reads on in transcripts.
+pub(super) fn visit(which: Transcripts, books: &mut Books, context: &Context<'_>) -> anyhow::Result<Visited> {
     let found = transcripts(context);
     let n_found = found.len();
-    let is_meant = |transcript: &PathBuf| args.all || is_of_project(transcript, context);
+    let is_meant = |transcript: &PathBuf| which == Transcripts::All || is_of_project(transcript, context);
     let meant: Vec<PathBuf> = found.into_iter().filter(is_meant).collect();
     let n_elsewhere = (n_found - meant.len()) as u64;
     let mut visited = Visited { n_elsewhere, ..Visited::default() };

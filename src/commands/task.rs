@@ -209,7 +209,7 @@ fn described(mut task: TaskSummary, queued: Option<QueuedTask>) -> TaskSummary {
 }
 
 fn list(context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let books = context.settled_books()?;
+    let books = context.asked_books()?;
     let mut queued: Vec<QueuedTask> = read_queue(context).iter().flat_map(QueueDocument::tasks).collect();
     // Of several with an id the first is the task.
     let mut ids = BTreeSet::new();
@@ -247,7 +247,7 @@ fn row(task: &TaskSummary) -> Vec<String> {
 }
 
 fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let books = context.settled_books()?;
+    let books = context.asked_books()?;
     let task = TaskId::new(id)?;
     let queued = read_queue(context).and_then(|queue| queue.task(&task));
     let summary = match (row_here(&task, &books, context)?, queued) {

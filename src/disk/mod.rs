@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod change;
+pub mod file_system;
 pub mod lock;
 pub mod replace;
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use crate::disk;
 use crate::disk::lock::FileLock;
 
 /// What the names of unfinished files begin with; the name of their target follows.
@@ -30,6 +31,9 @@ const UNFINISHED: &str = ".tmp";
 
 /// How much older than a new version an unfinished one is when nobody can be writing it any more.
 const ABANDONED_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// The mode of a group and of all others.
+const OTHERS: u32 = 0o077;
 
 /// Who may do what with a file that is made anew; the umask still applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +139,10 @@ pub fn write(path: &Path, content: &[u8], access: Access) -> Result<(), ReplaceE
 
 /// Writes a file where there is none.
 pub fn create_new(path: &Path, content: &[u8], access: Access) -> Result<(), ReplaceError> {
-    let staged = stage_bytes(path, content, access)?;
+    put_new(stage_bytes(path, content, access)?, path)
+}
+
+fn put_new(staged: NamedTempFile, path: &Path) -> Result<(), ReplaceError> {
     let new = staged.persist_noclobber(path).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => ReplaceError::Exists { path: path.to_path_buf() },
         _ => ReplaceError::Write { path: path.to_path_buf(), source: error.error },
@@ -144,10 +151,50 @@ pub fn create_new(path: &Path, content: &[u8], access: Access) -> Result<(), Rep
     sync_folder(path)
 }
 
+/// Writes a copy of `source`, for its owner alone, where there is no file.
+pub fn copy_new(source: &Path, path: &Path) -> Result<(), ReplaceError> {
+    let write_error = |source| ReplaceError::Write { path: path.to_path_buf(), source };
+    let mut original = disk::open_regular(source)
+        .map_err(|error| ReplaceError::Inspect { path: source.to_path_buf(), source: error })?;
+    let staged = stage(path, Access::Private, None, |mut out| io::copy(&mut original, &mut out).map(|_| ()))
+        .map_err(write_error)?;
+    put_new(staged, path)
+}
+
+/// Has `fill` write to a new, empty file for its owner alone, by its path, and puts that at `path`, where none is.
+///
+/// # Errors
+/// Those of `fill`, or [`ReplaceError`] as an error of it.
+pub fn fill_new<Error: From<ReplaceError>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let write_error = |source| ReplaceError::Write { path: path.to_path_buf(), source };
+    let staged = stage(path, Access::Private, None, |_empty| Ok(())).map_err(write_error)?;
+    fill(staged.path())?;
+    staged.as_file().sync_all().map_err(write_error)?;
+    Ok(put_new(staged, path)?)
+}
+
 /// Gives a file that nobody reads or writes any more another name, in place of what may have it.
 #[expect(clippy::disallowed_methods, reason = "this is the room that replaces files")]
 pub fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     fs::rename(path, aside)
+}
+
+/// Takes from everybody but its owner what they may do with a file or folder; returns whether anybody could.
+pub fn make_private(path: &Path) -> io::Result<bool> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & OTHERS == 0 {
+        return Ok(false);
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o7777 & !OTHERS))?;
+    Ok(true)
+}
+
+/// Returns whether anybody but its owner may do something with a file or folder.
+pub fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0)
 }
 
 /// Lets everybody run a script who may read it.

@@ -8,6 +8,7 @@
 //! It holds no prompt, answer, tool input or output: ids, names, branches, project paths, times and counts.
 //! It never reads transcripts, queues, clock or environment.
 
+pub mod backup;
 pub mod binding;
 pub mod charges;
 pub mod correction;
@@ -24,6 +25,7 @@ pub mod totals;
 
 mod derive;
 mod dimensions;
+mod opening;
 mod requests;
 mod rollup;
 mod schema;
@@ -31,16 +33,14 @@ mod shares;
 
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use rusqlite::OpenFlags;
+use rusqlite::ErrorCode;
 use rusqlite::TransactionBehavior;
-use rusqlite::config::DbConfig;
 
-use crate::disk::replace;
-use crate::disk::replace::Access;
+use crate::disk::file_system::FileSystem;
+use crate::disk::lock::LockError;
 use crate::disk::replace::ReplaceError;
 use crate::ledger::recording::Recording;
 
@@ -58,17 +58,54 @@ pub enum LedgerError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
-    /// The data folder could not be made.
-    #[error("data folder `{}` could not be made", path.display())]
+    /// The data folder, or one in it, could not be made or looked into.
+    #[error("data folder `{}` cannot be used", path.display())]
     DataFolder {
         /// The folder.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file could not be made.
+    /// The file, or a copy of it, could not be made.
     #[error("the ledger could not be made")]
-    Create(#[source] ReplaceError),
+    Create(#[from] ReplaceError),
+    /// The file, or its folder, may be read but not written.
+    #[error("`{}` cannot be written: make it writable, or set CMAT_HOME to another folder", path.display())]
+    ReadOnly {
+        /// The ledger or the data folder.
+        path: PathBuf,
+    },
+    /// The file is gone, but there are backups of it, or its write-ahead log.
+    #[error("ledger `{}` is gone", path.display())]
+    Lost {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// Damaged ledgers were set aside before, again and again.
+    #[error("{n} damaged ledgers stand in `{}` already: something damages them; move them away first", folder.display())]
+    OftenDamaged {
+        /// The data folder.
+        folder: PathBuf,
+        /// How many.
+        n: usize,
+    },
+    /// A damaged ledger could not be set aside, or a backup of it not be removed.
+    #[error("`{}` could not be moved or removed", path.display())]
+    Move {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another cmat is setting a damaged ledger aside.
+    #[error("the ledger could not be locked")]
+    Lock(#[from] LockError),
+    /// SQLite names files in UTF-8.
+    #[error("the ledger cannot be copied to `{}`, which is not UTF-8", path.display())]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
+    },
     /// A newer cmat wrote it.
     #[error("ledger `{}` has format {found}, but this cmat writes up to {supported}: update cmat", path.display())]
     FormatTooNew {
@@ -77,7 +114,7 @@ pub enum LedgerError {
         /// Format in the file.
         found: u32,
         /// Newest format that this cmat knows.
-        supported: u32,
+        supported: usize,
     },
     /// The file belongs to something else.
     #[error("`{}` is a database of another program, not a ledger", path.display())]
@@ -99,6 +136,20 @@ pub enum LedgerError {
     Json(#[from] serde_json::Error),
 }
 
+impl LedgerError {
+    /// Returns whether the file is damaged or gone, so that waiting or trying again cannot help.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Lost { .. } => true,
+            Self::Open { source, .. } | Self::Sqlite(source) => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// How sure a transaction must be on disk before it counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -112,50 +163,30 @@ pub enum Durability {
 #[derive(Debug)]
 pub struct Ledger {
     connection: Connection,
+    file_system: FileSystem,
 }
 
 impl Ledger {
-    /// Opens the ledger in `data_dir` and makes both if they are not there; waits up to `wait` for others.
-    ///
-    /// # Errors
-    /// As [`LedgerError`] says; a newer or foreign file is left as it is.
-    pub fn open(data_dir: &Path, wait: Duration) -> Result<Self, LedgerError> {
-        replace::create_private_folder(data_dir)
-            .map_err(|source| LedgerError::DataFolder { path: data_dir.to_owned(), source })?;
-        let path = data_dir.join(FILE_NAME);
-        let failed = |source| LedgerError::Open { path: path.clone(), source };
-        if !path.exists() {
-            // Made by us first: SQLite would make it readable for everybody.
-            match replace::create_new(&path, b"", Access::Private) {
-                Ok(()) | Err(ReplaceError::Exists { .. }) => {}
-                Err(source) => return Err(LedgerError::Create(source)),
-            }
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
-        connection.busy_timeout(wait).map_err(failed)?;
-        configure(&connection).map_err(failed)?;
-        schema::migrate(&mut connection, &path)?;
-        Ok(Self { connection })
-    }
-
     /// Begins to write, at the moment `now`; waits for other writers as long as [`Ledger::open`] was told.
     pub fn record(&mut self, durability: Durability, now: Timestamp) -> Result<Recording<'_>, LedgerError> {
-        let level = match durability {
-            Durability::Repeatable => "NORMAL",
-            Durability::Irreplaceable => "FULL",
+        let level = match (self.file_system, durability) {
+            // Without a write-ahead log, less could tear the ledger.
+            (FileSystem::Remote(_), _) => "EXTRA",
+            (FileSystem::Local, Durability::Repeatable) => "NORMAL",
+            (FileSystem::Local, Durability::Irreplaceable) => "FULL",
         };
         self.connection.pragma_update(None, "synchronous", level)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         Ok(Recording::new(transaction, now))
     }
 
-    /// Writes all that is committed to a new file `path`, a ledger of its own; holds up no writer.
+    /// Writes all that is committed to `path`, a ledger of its own; holds up no writer.
     ///
     /// # Errors
-    /// If there is a file at `path`, or it cannot be written.
+    /// If there is a file at `path` that is not empty, or it cannot be written.
     pub fn copy_to(&self, path: &Path) -> Result<(), LedgerError> {
-        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        let name = path.to_str().ok_or_else(|| LedgerError::NotUtf8 { path: path.to_owned() })?;
+        self.connection.execute("VACUUM INTO ?1", [name])?;
         Ok(())
     }
 
@@ -175,20 +206,6 @@ impl Ledger {
         let lines = check.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
-}
-
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    // Else SQLite plans a cached statement anew each time its parameters change, because of the partial indexes:
-    // four fifths of what recording cost.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // A hook leaves its log to the next run, instead of syncing the ledger each time the last one closes it.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
 }
 
 /// Milliseconds since 1970 UTC, as the ledger stores instants.

@@ -18,6 +18,7 @@ mod documents;
 mod hook;
 mod init;
 mod installed_files;
+mod ledger_file;
 mod models;
 mod other_writers;
 mod reconcile;

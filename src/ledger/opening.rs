@@ -1,0 +1,116 @@
+//! Opens the ledger file; makes it if there never was one.
+//!
+//! What is damaged, gone, read-only, newer or another program's is told apart and left as it is.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
+
+use crate::disk::file_system;
+use crate::disk::file_system::FileSystem;
+use crate::disk::replace;
+use crate::disk::replace::Access;
+use crate::disk::replace::ReplaceError;
+use crate::ledger::FILE_NAME;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::backup;
+use crate::ledger::schema;
+
+impl Ledger {
+    /// Opens the ledger in `data_dir` and makes both if they were never there; waits up to `wait` for others.
+    ///
+    /// # Errors
+    /// As [`LedgerError`] says; a newer, foreign or damaged file is left as it is, and one that is gone is not
+    /// made anew where a backup can bring it back.
+    pub fn open(data_dir: &Path, wait: Duration) -> Result<Self, LedgerError> {
+        replace::create_private_folder(data_dir)
+            .map_err(|source| LedgerError::DataFolder { path: data_dir.to_owned(), source })?;
+        let path = data_dir.join(FILE_NAME);
+        if !is_there(&path)? {
+            if !is_writable(data_dir) {
+                return Err(LedgerError::ReadOnly { path: data_dir.to_owned() });
+            }
+            if !backup::list(data_dir).is_empty() || backup::has_leftover_log(data_dir) {
+                return Err(LedgerError::Lost { path });
+            }
+            // Made by us first: SQLite would make it readable for everybody.
+            match replace::create_new(&path, b"", Access::Private) {
+                Ok(()) | Err(ReplaceError::Exists { .. }) => {}
+                Err(source) => return Err(LedgerError::Create(source)),
+            }
+        }
+        if let Some(path) = [path.as_path(), data_dir].into_iter().find(|path| !is_writable(path)) {
+            return Err(LedgerError::ReadOnly { path: path.to_owned() });
+        }
+        let file_system = file_system::of(data_dir).unwrap_or(FileSystem::Local);
+        let failed = |source| LedgerError::Open { path: path.clone(), source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        connection.busy_timeout(wait).map_err(failed)?;
+        configure(&connection, file_system).map_err(failed)?;
+        schema::migrate(&mut connection, &path)?;
+        Ok(Self { connection, file_system })
+    }
+
+    /// Returns what the ledger is on.
+    pub fn file_system(&self) -> FileSystem {
+        self.file_system
+    }
+}
+
+fn is_there(path: &Path) -> Result<bool, LedgerError> {
+    path.try_exists().map_err(|source| LedgerError::DataFolder { path: PathBuf::from(path), source })
+}
+
+/// Returns whether the system lets this user write there: a mode, an owner or a mount may not.
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+fn configure(connection: &Connection, file_system: FileSystem) -> rusqlite::Result<()> {
+    let journal = match file_system {
+        FileSystem::Local => "WAL",
+        // The write-ahead log needs memory that all processes share, which machines do not.
+        FileSystem::Remote(_) => "TRUNCATE",
+    };
+    connection.pragma_update(None, "journal_mode", journal)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    // Else SQLite plans a cached statement anew each time its parameters change, because of the partial indexes:
+    // four fifths of what recording cost.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // A hook leaves its log to the next run, instead of syncing the ledger each time the last one closes it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_that_share_a_ledger_share_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Ledger::open(folder.path(), Duration::ZERO).unwrap());
+        let connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+        let journal =
+            || -> String { connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap() };
+        assert_eq!(journal(), "wal");
+        configure(&connection, FileSystem::Remote("NFS")).unwrap();
+        assert_eq!(journal(), "truncate");
+        let mut ledger = Ledger { connection, file_system: FileSystem::Remote("NFS") };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let recording = ledger.record(crate::ledger::Durability::Repeatable, now).unwrap();
+        recording.commit().unwrap();
+        assert!(ledger.checkpoint().unwrap());
+        let level: i64 = ledger.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+        assert_eq!(level, 3, "EXTRA");
+    }
+}

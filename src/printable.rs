@@ -64,6 +64,24 @@ pub fn printable_lines(message: &str) -> String {
     out
 }
 
+/// Returns a JSON document as one line of text that a terminal shows as it is, and a program reads as before.
+///
+/// JSON asks for escapes of C0 only; here every character that [`Printable`] spells out has one.
+pub fn printable_json(document: &serde_json::Value) -> String {
+    // Outside of strings there is none of them.
+    let text = document.to_string();
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unsafe(character) {
+            // All of them have four digits.
+            let _infallible = write!(out, "\\u{:04x}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +107,13 @@ mod tests {
     #[test]
     fn keeps_the_line_ends_of_a_message() {
         assert_eq!(printable_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
+    }
+
+    #[test]
+    fn says_the_same_in_json() {
+        let document = serde_json::json!({"größe \u{1b}\n": ["\u{9b}\u{202e}\u{7f}\u{feff}", 1]});
+        let text = printable_json(&document);
+        assert_eq!(text, r#"{"größe \u001b\n":["\u009b\u202e\u007f\ufeff",1]}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), document);
     }
 }

@@ -240,7 +240,13 @@ fn read_stdin(patience: Duration) -> Told {
 fn read_object(input: impl io::Read) -> anyhow::Result<Told> {
     let mut values = serde_json::Deserializer::from_reader(input.take(MAX_STDIN_BYTES)).into_iter::<Told>();
     match values.next() {
-        Some(told) => told.context("expected the JSON object that Claude Code sends"),
+        // What stands there may be a prompt, so the message of the error, which quotes it, is not for the log.
+        Some(Err(error)) => anyhow::bail!(
+            "expected the JSON object that Claude Code sends, got something else at line {}, column {}",
+            error.line(),
+            error.column()
+        ),
+        Some(Ok(told)) => Ok(told),
         None => Ok(Told::default()),
     }
 }

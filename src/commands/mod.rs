@@ -44,6 +44,7 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::logging;
 use crate::outbox::Outbox;
+use crate::printable::printable_json;
 use crate::printable::printable_lines;
 
 /// How long a command waits for the ledger, and works on what hooks left, before it answers.
@@ -126,7 +127,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
             }
             if json {
                 // One JSON document, also then; if nobody reads it, nobody misses it.
-                let _unread = writeln!(out, "{}", error_document(&error));
+                let _unread = writeln!(out, "{}", printable_json(&error_document(&error)));
                 let _unread = out.flush();
             }
             Exit::Failed.code()
@@ -209,8 +210,7 @@ impl Context<'_> {
 
     /// Prints a JSON document on a line of its own.
     fn print_json(&mut self, document: &serde_json::Value) -> anyhow::Result<()> {
-        serde_json::to_writer(&mut *self.out, document)?;
-        writeln!(self.out)?;
+        writeln!(self.out, "{}", printable_json(document))?;
         Ok(())
     }
 }

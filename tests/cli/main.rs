@@ -15,6 +15,7 @@ mod costs;
 mod demo;
 mod doctor;
 mod documents;
+mod foreign_text;
 mod hook;
 mod init;
 mod installed_files;

@@ -28,6 +28,8 @@ pub mod attribution;
 
 pub mod pricing;
 
+pub mod import;
+
 pub mod summary;
 
 pub mod query;

@@ -25,6 +25,8 @@ pub enum Dimension {
     Agent,
     /// The skill.
     Skill,
+    /// What a request was for: as its source says, else the agent, else the skill.
+    Operation,
     /// The price row of the model, else the model as the request names it.
     Model,
     /// The session that owns the request.
@@ -44,6 +46,7 @@ const NAMES: &[(&str, Dimension)] = &[
     ("branch", Dimension::Branch),
     ("agent", Dimension::Agent),
     ("skill", Dimension::Skill),
+    ("operation", Dimension::Operation),
     ("model", Dimension::Model),
     ("session", Dimension::Session),
     ("project", Dimension::Project),

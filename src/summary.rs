@@ -168,8 +168,23 @@ pub struct ExplainedRequest {
     pub complete: bool,
     /// Lines of transcripts that repeat it, itself included.
     pub n_lines: u64,
+    /// Where it comes from, if no transcript shows it.
+    pub told: Option<ToldBy>,
     /// What its parts cost.
     pub charges: Vec<ExplainedCharge>,
+}
+
+/// Who told of what no transcript shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldBy {
+    /// Name of the source, such as `token-csv`.
+    pub source: String,
+    /// How many requests it stands for.
+    pub requests: u64,
+    /// What it was for, as the source says.
+    pub operation: Option<String>,
+    /// What the source says it costs.
+    pub cost_reported: Option<Usd>,
 }
 
 /// A charge as the ledger holds it.

@@ -25,6 +25,8 @@ pub enum RequestKey {
     Line(MessageId),
     /// SHA-256 of a line that has neither, in hexadecimal.
     Hash(MessageId),
+    /// What another program or a person told of, and no transcript shows: a hash of who and what.
+    Record(MessageId),
 }
 
 /// Token counts as the API's `usage` states them, copies merged by the maximum of each.

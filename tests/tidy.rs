@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "transcript",
     "attribution",
     "pricing",
+    "import",
     "summary",
     "query",
     "report",

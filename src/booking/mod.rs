@@ -9,6 +9,7 @@ pub mod leftovers;
 pub mod prices;
 pub mod projection;
 pub mod reading;
+pub mod record;
 pub mod session_files;
 
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! Types only: what they mean is decided in [`crate::commands`]. One file for each group of commands.
 
 mod costs;
+mod exchange;
 mod installation;
 mod models;
 mod records;
@@ -22,6 +23,9 @@ pub use self::costs::CostsCommand;
 pub use self::costs::EnhancementArgs;
 pub use self::costs::ExtractArgs;
 pub use self::costs::ShowArgs;
+pub use self::exchange::ImportArgs;
+pub use self::exchange::ImportKind;
+pub use self::exchange::RecordArgs;
 pub use self::installation::DemoArgs;
 pub use self::installation::InitArgs;
 pub use self::installation::UninstallArgs;
@@ -89,6 +93,10 @@ pub enum Command {
     Calc(CalcArgs),
     /// Show each request × its price = its cost, for a task, a session or one request.
     Explain(ExplainArgs),
+    /// Import what another program recorded, beside what transcripts show.
+    Import(ImportArgs),
+    /// Record a request that came from elsewhere.
+    Record(RecordArgs),
     /// Read what transcripts hold and hooks left undone.
     Reconcile(ReconcileArgs),
     /// Decide again which session, project and task each request belongs to, from what was recorded.

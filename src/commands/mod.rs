@@ -10,12 +10,14 @@ mod doctor;
 mod explain;
 mod forget;
 mod hook;
+mod import;
 mod init;
 mod installation;
 mod models;
 mod reattribute;
 mod rebuild;
 mod reconcile;
+mod record;
 mod rehearsal;
 mod reprice;
 mod task;
@@ -149,6 +151,8 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Calc(args) => calc::run(&args, &mut context),
         Command::Demo(args) => demo::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
+        Command::Import(args) => import::run(&args, &mut context),
+        Command::Record(args) => record::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Forget(args) => forget::run(&args, &mut context),
         Command::Reattribute(args) => reattribute::run(&args, &mut context),

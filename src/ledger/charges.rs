@@ -21,6 +21,7 @@ use crate::pricing::Charge;
 use crate::pricing::CostByKind;
 use crate::pricing::Price;
 use crate::usage::RequestFacts;
+use crate::usage::RequestKey;
 
 /// What a reprice changes for the requests of one model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -150,13 +151,17 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Returns the charges of a request of `owner` at the prices that are in force.
+    /// Returns the charges of a request of `owner` at the prices that are in force; none of what only was told, where
+    /// the transcript tells it too.
     fn charge_rows(
         &mut self,
         owner: i64,
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
     ) -> Result<Vec<ChargeRow>, LedgerError> {
+        if matches!(facts.key, RequestKey::Record(_)) && self.is_in_transcript(owner)? {
+            return Ok(Vec::new());
+        }
         let charges = price(self.owner(owner)?.project_path.as_deref(), facts);
         charges.iter().map(|charge| self.charge_row(charge)).collect()
     }

@@ -86,6 +86,7 @@ impl<'a> Question<'a> {
             Dimension::Branch => (&[], "fact.branch"),
             Dimension::Agent => (&[], "fact.agent"),
             Dimension::Skill => (&[], "fact.skill"),
+            Dimension::Operation => (&[], "coalesce(fact.operation, fact.agent, fact.skill)"),
             Dimension::Model => (&[], "model"),
             Dimension::Session => (&[Names::Session], "session.name"),
             Dimension::Project => (&[Names::Project], "project.path"),

@@ -9,9 +9,11 @@ use crate::ledger::charges::cost_by_kind;
 use crate::ledger::instant;
 use crate::ledger::totals::Scope;
 use crate::ledger::unsigned;
+use crate::money::Usd;
 use crate::pricing::Price;
 use crate::summary::ExplainedCharge;
 use crate::summary::ExplainedRequest;
+use crate::summary::ToldBy;
 use crate::usage::Flags;
 use crate::usage::TokenUsage;
 
@@ -23,7 +25,8 @@ impl Ledger {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT request.id, request.key, request.request_id, request.at,
                     (SELECT name FROM session WHERE id = request.owner), request.agent, request.flags,
-                    request.complete, (SELECT sum(lines) FROM appearance WHERE request = request.id)
+                    request.complete, (SELECT sum(lines) FROM appearance WHERE request = request.id),
+                    request.source, request.requests, request.operation, request.cost_reported
              FROM request WHERE {condition} ORDER BY request.at, request.id"
         ))?;
         let mut rows = statement.query(parameters.as_slice())?;
@@ -39,6 +42,7 @@ impl Ledger {
                 model: flags.model,
                 complete: row.get(7)?,
                 n_lines: unsigned(row.get::<_, Option<i64>>(8)?.unwrap_or_default())?,
+                told: told(row)?,
                 charges: self.charges(row.get(0)?)?,
             });
         }
@@ -59,6 +63,18 @@ impl Ledger {
         }
         Ok(charges)
     }
+}
+
+/// Returns who told of a request, from the columns behind the ninth.
+fn told(row: &Row<'_>) -> Result<Option<ToldBy>, LedgerError> {
+    let Some(source) = row.get(9)? else { return Ok(None) };
+    let reported: Option<i64> = row.get(12)?;
+    Ok(Some(ToldBy {
+        source,
+        requests: unsigned(row.get(10)?)?,
+        operation: row.get(11)?,
+        cost_reported: reported.map(|pico| Usd::from_pico(pico.into())),
+    }))
 }
 
 fn charge(row: &Row<'_>) -> Result<ExplainedCharge, LedgerError> {

@@ -18,6 +18,7 @@ pub mod foreign;
 pub mod forget;
 pub mod groups;
 pub mod health;
+pub mod record;
 pub mod recording;
 pub mod rows;
 pub mod task;

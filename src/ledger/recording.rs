@@ -47,6 +47,8 @@ pub struct Recording<'ledger> {
     pub(super) stale_sessions: BTreeSet<i64>,
     /// How many stored requests were placed anew, by the task that they had and the one that they have.
     pub(super) moves: BTreeMap<(Option<i64>, Option<i64>), u64>,
+    /// Sessions whose transcript was read in this transaction.
+    pub(super) shown: BTreeSet<i64>,
 }
 
 impl<'ledger> Recording<'ledger> {
@@ -61,6 +63,7 @@ impl<'ledger> Recording<'ledger> {
             touched: BTreeMap::new(),
             stale_sessions: BTreeSet::new(),
             moves: BTreeMap::new(),
+            shown: BTreeSet::new(),
         }
     }
 
@@ -129,6 +132,7 @@ impl<'ledger> Recording<'ledger> {
             || record.request_session.as_ref().is_some_and(|named| *named != record.session)
             || (known.is_some() && requests::is_elsewhere(&self.transaction, request, session)?);
         requests::appear(&self.transaction, request, session, file, record)?;
+        self.transcript_tells(session, price)?;
         if is_shared {
             if !was_shared {
                 self.transaction
@@ -142,7 +146,7 @@ impl<'ledger> Recording<'ledger> {
     }
 
     /// Adds a request that no file showed before; the session that shows it owns it until another claims it.
-    fn add(
+    pub(super) fn add(
         &mut self,
         session: i64,
         facts: &RequestFacts,

@@ -184,6 +184,7 @@ pub(super) fn key_columns(key: &RequestKey) -> (i64, &str) {
         RequestKey::Message(id) => (0, id.as_str()),
         RequestKey::Line(id) => (1, id.as_str()),
         RequestKey::Hash(id) => (2, id.as_str()),
+        RequestKey::Record(id) => (3, id.as_str()),
     }
 }
 
@@ -194,6 +195,7 @@ fn stored(row: &Row<'_>) -> Result<StoredRequest, LedgerError> {
         0 => RequestKey::Message(id),
         1 => RequestKey::Line(id),
         2 => RequestKey::Hash(id),
+        3 => RequestKey::Record(id),
         other => return Err(corrupt(&format!("key kind {other}"))),
     };
     let tokens = |column| -> Result<u64, LedgerError> { unsigned(row.get(column)?) };

@@ -14,7 +14,7 @@ use crate::ledger::LedgerError;
 pub(super) const QUARTER: i64 = 15 * 60 * 1000;
 
 /// Columns of `request` that tell requests apart; `rollup` has each under the same name.
-const TOLD_APART: &[&str] = &["project", "task", "enhancement", "branch", "agent", "skill"];
+const TOLD_APART: &[&str] = &["project", "task", "enhancement", "branch", "agent", "skill", "operation"];
 
 /// Kinds of tokens that a charge counts, and searches.
 pub(super) const COUNTS: [&str; 6] =
@@ -66,7 +66,7 @@ fn insertion() -> String {
         "INSERT INTO rollup (owner, at, model, price, {told_apart}, first, last, requests, {counted},
              {cost_columns} unread_5m, unread_1h, estimated, incomplete, unpriced)
          SELECT ?1, fact.at - (fact.at % {QUARTER} + {QUARTER}) % {QUARTER}, charge.model, charge.price,
-             {of_request} min(fact.at), max(fact.at), sum(charge.part = 0), {counts} {costs}
+             {of_request} min(fact.at), max(fact.at), sum((charge.part = 0) * fact.requests), {counts} {costs}
              sum(CASE WHEN charge.part = 0 THEN min(charge.cache_write_5m, max(0, unread - charge.cache_write_1h))
                       ELSE 0 END),
              sum(CASE WHEN charge.part = 0 THEN min(charge.cache_write_1h, unread) ELSE 0 END),

@@ -54,7 +54,7 @@ CREATE TABLE skipped_line (
 CREATE TABLE request (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
-    key_kind INTEGER NOT NULL,              -- 0 message id, 1 line uuid, 2 line hash
+    key_kind INTEGER NOT NULL,              -- 0 message id, 1 line uuid, 2 line hash, 3 record (see `record.rs`)
     request_id TEXT,
     input INTEGER NOT NULL,
     output INTEGER NOT NULL,
@@ -75,6 +75,10 @@ CREATE TABLE request (
     skill TEXT,
     mcp_server TEXT,
     client_version TEXT,
+    source TEXT,                            -- who told of it, such as `token-csv`; NULL: a transcript
+    operation TEXT,                         -- what it was for, as that source says
+    requests INTEGER NOT NULL DEFAULT 1,    -- how many requests it stands for
+    cost_reported INTEGER,                  -- what that source says it costs
     shared INTEGER NOT NULL DEFAULT 0,      -- 1: several sessions show it, or a copy names another session
     owner INTEGER NOT NULL REFERENCES session (id), -- derived
     project INTEGER REFERENCES project (id),-- derived: the owner's
@@ -86,6 +90,7 @@ CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
 CREATE INDEX request_by_owner ON request (owner);
 CREATE INDEX request_by_time ON request (at);
 CREATE INDEX request_shared ON request (id) WHERE shared;
+CREATE INDEX request_told ON request (owner) WHERE key_kind = 3;
 CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
 
 CREATE TABLE appearance (
@@ -175,9 +180,10 @@ CREATE TABLE rollup (                       -- derived: what a session's request
     branch TEXT,
     agent TEXT,
     skill TEXT,
+    operation TEXT,
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
-    requests INTEGER NOT NULL,              -- those whose first charge is the model's
+    requests INTEGER NOT NULL,              -- those whose first charge is the model's, each as many as it stands for
     input INTEGER NOT NULL,
     output INTEGER NOT NULL,
     cache_write_5m INTEGER NOT NULL,

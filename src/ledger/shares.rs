@@ -28,7 +28,11 @@ use crate::summary::Totals;
 use crate::usage::TokenUsage;
 
 /// Sums of the charges of one model. Amounts are summed in two parts, so that no sum passes 64 bits.
-const SUMS: &str = "charge.model, count(DISTINCT request.id), coalesce(sum(charge.part = 0), 0),
+///
+/// A row of `request` may stand for several requests, or for none: those are counted where its first charge is.
+const SUMS: &str = "charge.model,
+    count(DISTINCT request.id) + coalesce(sum((charge.part = 0) * (request.requests - 1)), 0),
+    coalesce(sum((charge.part = 0) * request.requests), 0),
     min(request.at), max(request.at),
     sum(charge.input), sum(charge.output), sum(charge.cache_write_5m), sum(charge.cache_write_1h),
     sum(charge.cache_read), sum(charge.web_searches),

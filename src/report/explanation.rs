@@ -14,9 +14,11 @@ use crate::printable::Printable;
 use crate::report::COST_PLACES;
 use crate::report::Certainty;
 use crate::report::amount;
+use crate::report::counted;
 use crate::summary::Elsewhere;
 use crate::summary::ExplainedCharge;
 use crate::summary::ExplainedRequest;
+use crate::summary::ToldBy;
 use crate::summary::Totals;
 
 /// How many requests are shown.
@@ -92,11 +94,22 @@ fn explain_request(text: &mut String, request: &ExplainedRequest) {
         _ => String::new(),
     };
     let id = Printable(&request.id);
-    let _infallible = writeln!(text, "  {at}  {id}  {}{agent}{row}{lower_bound}", request.model);
+    let told = request.told.as_ref().map(told_by).unwrap_or_default();
+    let _infallible = writeln!(text, "  {at}  {id}  {}{agent}{row}{lower_bound}{told}", request.model);
     for charge in &request.charges {
         let row = if request.charges.len() > 1 { row_of(charge) } else { String::new() };
         let _infallible = writeln!(text, "      {}{row}", equation(charge));
     }
+}
+
+/// Returns who told of a request and what they say it costs, behind a gap.
+fn told_by(told: &ToldBy) -> String {
+    let of =
+        if told.requests == 1 { String::new() } else { format!(" of {}", counted(told.requests, "request")) };
+    let operation =
+        told.operation.as_deref().map(|operation| format!(", {}", Printable(operation))).unwrap_or_default();
+    let reported = told.cost_reported.map(|cost| format!(", ${cost} as it says")).unwrap_or_default();
+    format!("  told by {}{of}{operation}{reported}", Printable(&told.source))
 }
 
 fn equation(charge: &ExplainedCharge) -> String {
@@ -200,6 +213,10 @@ fn request_row(request: &ExplainedRequest) -> Value {
         "model": request.model,
         "lower_bound": !request.complete,
         "lines": request.n_lines,
+        "source": request.told.as_ref().map(|told| &told.source),
+        "requests": request.told.as_ref().map_or(1, |told| told.requests),
+        "operation": request.told.as_ref().and_then(|told| told.operation.as_ref()),
+        "cost_reported_usd": request.told.as_ref().and_then(|told| told.cost_reported),
         "cost_usd": request.cost(),
         "charges": request.charges.iter().map(charge_row).collect::<Vec<_>>(),
     })

@@ -17,6 +17,7 @@ mod doctor;
 mod documents;
 mod foreign_text;
 mod hook;
+mod imports;
 mod init;
 mod installed_files;
 mod ledger_file;

@@ -70,6 +70,9 @@ pub struct Intent {
     pub agent: Option<String>,
     /// Tags from the environment.
     pub tags: BTreeMap<String, String>,
+    /// The user that the environment names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Why the session ended, in Claude Code's word.
     pub reason: Option<String>,
     /// When the hook ran.
@@ -268,6 +271,7 @@ mod tests {
             enhancement: None,
             agent: Some("architect".to_owned()),
             tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
+            user: None,
             reason: Some("other".to_owned()),
             at: "2026-11-21T12:00:00.123456789Z".parse().unwrap(),
         }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
+use crate::attribution;
 use crate::id::ModelId;
 use crate::period::Period;
 use crate::period::Unit;
@@ -21,12 +22,26 @@ pub enum Dimension {
     Enhancement,
     /// The git branch.
     Branch,
+    /// The ticket that the branch names.
+    Ticket,
+    /// The pull request, as `owner/repository#42` or `#42`.
+    PullRequest,
+    /// The first commit on the branch after it.
+    Commit,
     /// The agent or subagent.
     Agent,
     /// The skill.
     Skill,
-    /// What a request was for: as its source says, else the agent, else the skill.
+    /// The slash command that was asked for.
+    Command,
+    /// The MCP server whose tool it was made for.
+    McpServer,
+    /// What a request was for: as its source says, else the kind of its task, the agent, the skill, the command.
     Operation,
+    /// Who worked.
+    User,
+    /// The value of the tag of this name.
+    Tag(String),
     /// The price row of the model, else the model as the request names it.
     Model,
     /// The session that owns the request.
@@ -44,19 +59,28 @@ const NAMES: &[(&str, Dimension)] = &[
     ("task", Dimension::Task),
     ("enhancement", Dimension::Enhancement),
     ("branch", Dimension::Branch),
+    ("ticket", Dimension::Ticket),
+    ("pr", Dimension::PullRequest),
+    ("commit", Dimension::Commit),
     ("agent", Dimension::Agent),
     ("skill", Dimension::Skill),
+    ("command", Dimension::Command),
+    ("mcp-server", Dimension::McpServer),
     ("operation", Dimension::Operation),
     ("model", Dimension::Model),
     ("session", Dimension::Session),
     ("project", Dimension::Project),
+    ("user", Dimension::User),
 ];
+
+/// How the name of a tag's dimension begins.
+const TAG: &str = "tag:";
 
 /// Why a question cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// Nothing of that name tells requests apart.
-    #[error("`{name}` is no dimension: expected one of {}", names())]
+    #[error("`{name}` is no dimension: expected one of {}, tag:KEY", names())]
     UnknownDimension {
         /// The name as found, its beginning at most.
         name: String,
@@ -95,6 +119,9 @@ impl FromStr for Dimension {
 
     fn from_str(name: &str) -> Result<Self, QueryError> {
         let name = name.trim();
+        if let Some(key) = name.strip_prefix(TAG).filter(|key| attribution::is_tag_key(key)) {
+            return Ok(Self::Tag(key.to_owned()));
+        }
         let found = NAMES.iter().find(|(known, _)| *known == name);
         found
             .map(|(_, dimension)| dimension.clone())
@@ -104,6 +131,9 @@ impl FromStr for Dimension {
 
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Tag(key) = self {
+            return f.pad(&format!("{TAG}{key}"));
+        }
         let name = NAMES.iter().find(|(_, dimension)| dimension == self).map_or("", |(name, _)| name);
         f.pad(name)
     }
@@ -211,6 +241,9 @@ mod tests {
             assert_eq!(name.parse::<Dimension>().as_ref(), Ok(dimension));
             assert_eq!(dimension.to_string(), *name);
         }
+        let tag: Dimension = "tag:chapter".parse().unwrap();
+        assert_eq!((&tag, tag.to_string().as_str()), (&Dimension::Tag("chapter".to_owned()), "tag:chapter"));
+        assert!("tag:\"; DROP".parse::<Dimension>().is_err());
     }
 
     #[test]

@@ -3,9 +3,12 @@
 //! Pure rules over facts that the ledger keeps. Both answers are derived: they depend on the facts alone, never
 //! on the order in which files were read or hooks ran, so they can be computed again for everything.
 
+pub mod rules;
+
 use jiff::Span;
 use jiff::Timestamp;
 
+use crate::attribution::rules::Origin;
 use crate::id::SessionId;
 use crate::id::TaskId;
 
@@ -50,12 +53,44 @@ pub struct Binding<Task = TaskId> {
     pub task: Option<Task>,
     /// `CMAT_ENHANCEMENT`, for a task that names none itself.
     pub enhancement: Option<String>,
+    /// `CMAT_AGENT`, for requests whose lines name none.
+    pub agent: Option<String>,
+    /// `CMAT_TAGS`, as a JSON object of texts.
+    pub tags: Option<String>,
+    /// `CMAT_USER`.
+    pub user: Option<String>,
     /// First instant that it holds for; `None` reaches back to the beginning.
     pub from: Option<Timestamp>,
     /// When it was said. A correction is said late and holds from early.
     pub said: Timestamp,
     /// What said it.
     pub source: BindingSource,
+}
+
+/// What of a binding is asked for. A binding that says nothing of it leaves it to the one before: the turns of a run
+/// that named no task stay with the task before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// Task and enhancement.
+    Work,
+    /// Agent and tags: those of the run, be they none, and not touched by a correction of the task.
+    Circumstances,
+    /// The user.
+    User,
+}
+
+impl<Task> Binding<Task> {
+    fn is_about(&self, aspect: Aspect) -> bool {
+        let names_work = self.task.is_some() || self.enhancement.is_some();
+        match aspect {
+            Aspect::Work => names_work,
+            Aspect::Circumstances => {
+                let names_circumstances = self.agent.is_some() || self.tags.is_some();
+                names_circumstances || (names_work && self.source != BindingSource::Command)
+            }
+            Aspect::User => self.user.is_some(),
+        }
+    }
 }
 
 /// Lets each binding of a session begin where the one said before it was said, or later if it begins later.
@@ -81,22 +116,33 @@ fn just_after(moment: Timestamp) -> Timestamp {
     moment.saturating_add(Span::new().milliseconds(1)).unwrap_or(Timestamp::MAX)
 }
 
-/// Returns the binding of a session that a request at `at` takes.
+/// Returns the binding of a session that a request at `at` takes for one `aspect`.
 ///
 /// Of those that began before the request, the one said last; if none had begun, the one that began first
 /// reaches back, because a hook learns of a task only after the session's first requests. A correction since a
 /// moment says nothing of what was before.
-pub fn session_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
-    project_binding(bindings, at).or_else(|| {
-        let of_hooks = bindings.iter().filter(|binding| binding.source != BindingSource::Command);
+pub fn session_binding<Task>(
+    bindings: &[Binding<Task>],
+    aspect: Aspect,
+    at: Timestamp,
+) -> Option<&Binding<Task>> {
+    let about = || bindings.iter().filter(|binding| binding.is_about(aspect));
+    latest(about(), at).or_else(|| {
+        let of_hooks = about().filter(|binding| binding.source != BindingSource::Command);
         of_hooks.min_by_key(|binding| (binding.from, binding.said))
     })
 }
 
 /// Returns the binding of a project that a request at `at` takes: like a session's, but never reaching back.
 pub fn project_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
+    latest(bindings.iter(), at)
+}
+
+fn latest<'a, Task>(
+    bindings: impl Iterator<Item = &'a Binding<Task>>,
+    at: Timestamp,
+) -> Option<&'a Binding<Task>> {
     bindings
-        .iter()
         .filter(|binding| binding.from.is_none_or(|from| from <= at))
         .max_by_key(|binding| (binding.said, binding.from))
 }
@@ -114,6 +160,77 @@ pub fn is_echo<Task: PartialEq>(
     binding.source == BindingSource::TaskFile
         && project_binding(of_project, at).is_some()
         && project_binding(of_project, binding.said).is_some_and(|used| used.task == binding.task)
+}
+
+/// What may name the task of a request.
+#[derive(Debug)]
+pub struct Candidates<'a, Task> {
+    /// What was said of its session, and of its branch by a person.
+    pub of_session: Option<&'a Binding<Task>>,
+    /// What `cmat task use` said of its project before it was made.
+    pub of_project: Option<&'a Binding<Task>>,
+    /// What was said of its session only repeats `cmat task use`; see [`is_echo`].
+    pub is_echo: bool,
+    /// The ticket of its branch.
+    pub of_branch: Option<Task>,
+}
+
+/// Returns the task of a request: what a person said of it afterwards, else the first in `order` that names one.
+pub fn task<Task: Clone>(candidates: &Candidates<'_, Task>, order: &[Origin]) -> Option<Task> {
+    let Candidates { of_session, of_project, is_echo, of_branch } = candidates;
+    let said_by = |source| {
+        of_session.filter(|binding| binding.source == source && !is_echo).and_then(|b| b.task.clone())
+    };
+    let used = || of_project.and_then(|binding| binding.task.clone());
+    said_by(BindingSource::Command).or_else(|| {
+        order.iter().find_map(|origin| match origin {
+            Origin::Environment => said_by(BindingSource::Environment),
+            Origin::TaskFile => said_by(BindingSource::TaskFile).or_else(used),
+            Origin::Branch => of_branch.clone(),
+            Origin::Project => used(),
+        })
+    })
+}
+
+/// A pull request that something was linked to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// When.
+    pub at: Timestamp,
+    /// The pull request.
+    pub pr: String,
+}
+
+/// Returns the pull request that a request at `at` went into: the one linked last before it, else the first, because
+/// a pull request is opened when there is something in it.
+pub fn pull_request(links: &[Link], at: Timestamp) -> Option<&str> {
+    let before = links.iter().filter(|link| link.at <= at).max();
+    before.or_else(|| links.iter().min()).map(|link| link.pr.as_str())
+}
+
+/// Returns the commit that a request at `at` went into: the first on its branch that was written after it.
+///
+/// `commits` are in the order of their times, which are whole seconds.
+pub fn commit(commits: &[(Timestamp, String)], at: Timestamp) -> Option<&str> {
+    let first_after = commits.partition_point(|(written, _)| written.as_second() < at.as_second());
+    commits.get(first_after).map(|(_, hash)| hash.as_str())
+}
+
+/// Returns the slash command that a request at `at` worked on: that of the last prompt before it, if it was one.
+///
+/// `prompts` are in the order of their times.
+pub fn command(prompts: &[(Timestamp, Option<String>)], at: Timestamp) -> Option<&str> {
+    let n_before = prompts.partition_point(|(asked, _)| *asked <= at);
+    prompts[..n_before].last()?.1.as_deref()
+}
+
+/// Longest key of a tag, in bytes.
+const MAX_KEY_BYTES: usize = 64;
+
+/// Returns whether `key` can be the key of a tag: letters, digits, `_`, `-` and `.`, at most 64 of them.
+pub fn is_tag_key(key: &str) -> bool {
+    let is_key_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    !key.is_empty() && key.len() <= MAX_KEY_BYTES && key.bytes().all(is_key_byte)
 }
 
 /// A session that shows a request, for the choice of the owner.
@@ -154,6 +271,9 @@ mod tests {
         Binding {
             task: Some(task.parse().unwrap()),
             enhancement: None,
+            agent: None,
+            tags: None,
+            user: None,
             from: from.map(at),
             said: at(said),
             source: BindingSource::Environment,
@@ -161,7 +281,8 @@ mod tests {
     }
 
     fn check(bindings: &[Binding], moment: i64, expected: &str) {
-        let found = session_binding(bindings, at(moment)).and_then(|binding| binding.task.as_ref());
+        let found =
+            session_binding(bindings, Aspect::Work, at(moment)).and_then(|binding| binding.task.as_ref());
         assert_eq!(found.map(TaskId::as_str), Some(expected), "at {moment}");
     }
 
@@ -215,7 +336,71 @@ mod tests {
             check(&bindings, 10, "corrected");
             check(&bindings, 20, "corrected");
         }
-        assert!(session_binding(&[correction], at(9)).is_none());
+        assert!(session_binding(&[correction], Aspect::Work, at(9)).is_none());
+    }
+
+    #[test]
+    fn a_run_without_a_task_stays_with_the_one_before_and_keeps_its_own_tags() {
+        let tagged = |tags: &str, binding| Binding { tags: Some(tags.to_owned()), ..binding };
+        let bare = Binding { task: None, ..binding("-", Some(21), 30) };
+        let correction = Binding { source: BindingSource::Command, ..binding("corrected", None, 50) };
+        let bindings = [
+            tagged("first", binding("a", None, 10)),
+            binding("b", Some(11), 20),
+            tagged("second", bare),
+            correction,
+        ];
+        check(&bindings[..3], 25, "b");
+        check(&bindings, 25, "corrected");
+        for (moment, expected) in [(5, Some("first")), (15, None), (25, Some("second"))] {
+            let found = session_binding(&bindings, Aspect::Circumstances, at(moment));
+            assert_eq!(found.and_then(|binding| binding.tags.as_deref()), expected, "at {moment}");
+        }
+    }
+
+    #[test]
+    fn a_task_comes_from_the_first_in_the_order_that_names_one() {
+        let of_session = binding("told", None, 9);
+        let of_file = Binding { source: BindingSource::TaskFile, ..of_session.clone() };
+        let of_project = Binding { source: BindingSource::TaskUse, ..binding("used", Some(1), 1) };
+        let check = |of_session, is_echo, order: &[Origin], expected: Option<&str>| {
+            let of_branch = Some("T-9".parse().unwrap());
+            let candidates = Candidates { of_session, of_project: Some(&of_project), is_echo, of_branch };
+            let found = task(&candidates, order);
+            assert_eq!(found.as_ref().map(TaskId::as_str), expected, "{candidates:?}");
+        };
+        check(Some(&of_session), false, &Origin::ALL, Some("told"));
+        check(Some(&of_file), false, &Origin::ALL, Some("told"));
+        check(Some(&of_file), true, &Origin::ALL, Some("used"));
+        check(None, false, &Origin::ALL, Some("used"));
+        check(Some(&of_session), false, &[Origin::Branch, Origin::Environment], Some("T-9"));
+        check(None, false, &[Origin::Environment, Origin::Branch], Some("T-9"));
+        check(None, false, &[Origin::Environment], None);
+        let correction = Binding { source: BindingSource::Command, ..of_session.clone() };
+        check(Some(&correction), false, &[Origin::Branch], Some("told"));
+    }
+
+    #[test]
+    fn work_goes_into_the_next_commit_and_into_the_pull_request_that_is_open_then() {
+        let commits = [(at(10), "a".to_owned()), (at(20), "b".to_owned())];
+        let within = at(10).saturating_add(Span::new().milliseconds(700)).unwrap();
+        for (moment, expected) in
+            [(at(1), Some("a")), (within, Some("a")), (at(11), Some("b")), (at(21), None)]
+        {
+            assert_eq!(commit(&commits, moment), expected, "{moment}");
+        }
+        let links = [(30, "#1"), (50, "#2")].map(|(moment, pr)| Link { at: at(moment), pr: pr.to_owned() });
+        for (moment, expected) in [(1, "#1"), (49, "#1"), (50, "#2")] {
+            assert_eq!(pull_request(&links, at(moment)), Some(expected), "at {moment}");
+        }
+    }
+
+    #[test]
+    fn a_command_holds_until_the_next_prompt() {
+        let prompts = [(at(10), Some("/review".to_owned())), (at(20), None)];
+        for (moment, expected) in [(9, None), (10, Some("/review")), (19, Some("/review")), (20, None)] {
+            assert_eq!(command(&prompts, at(moment)), expected, "at {moment}");
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Books {
             enhancement: None,
             agent: None,
             tags: None,
+            user: None,
             since,
             said: self.now,
             source: BindingSource::Command,

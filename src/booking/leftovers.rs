@@ -106,7 +106,8 @@ impl Books {
             Event::SessionEnd => None,
         };
         let (enhancement, agent) = (intent.enhancement.clone(), intent.agent.clone());
-        let assignment = Assignment { task, enhancement, agent, tags, since };
+        let user = intent.user.clone();
+        let assignment = Assignment { task, enhancement, agent, tags, user, since };
         self.assign(session, project, &assignment, source, intent.at)?;
         Ok(())
     }

@@ -103,10 +103,19 @@ pub struct Assignment {
     pub enhancement: Option<String>,
     /// The agent at work.
     pub agent: Option<String>,
-    /// Tags as a JSON object.
+    /// Tags as a JSON object of texts.
     pub tags: Option<String>,
+    /// Who works.
+    pub user: Option<String>,
     /// The first instant that is meant; see [`NewBinding::since`].
     pub since: Option<Timestamp>,
+}
+
+impl Assignment {
+    fn says_anything(&self) -> bool {
+        let Self { task, enhancement, agent, tags, user, since: _ } = self;
+        task.is_some() || [enhancement, agent, tags, user].iter().any(|said| said.is_some())
+    }
 }
 
 /// What `extract_and_store` came to.
@@ -230,7 +239,7 @@ impl Books {
         if let (Some(task), Some(queue)) = (task, find_queue(project)) {
             recording.show_in_queue(task, queue.path())?;
         }
-        if task.is_some() || assignment.enhancement.is_some() {
+        if assignment.says_anything() {
             recording.bind_session(
                 session,
                 &NewBinding {
@@ -238,6 +247,7 @@ impl Books {
                     enhancement: assignment.enhancement.as_deref(),
                     agent: assignment.agent.as_deref(),
                     tags: assignment.tags.as_deref(),
+                    user: assignment.user.as_deref(),
                     since: assignment.since,
                     said,
                     source,

@@ -24,6 +24,7 @@ use crate::ledger::Durability;
 use crate::ledger::foreign::ForeignFigures;
 use crate::ledger::foreign::Projection;
 use crate::ledger::foreign::Which;
+use crate::ledger::task::TaskDescription;
 use crate::money::Usd;
 use crate::printable::Printable;
 use crate::project::Project;
@@ -203,14 +204,14 @@ impl Books {
         }
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         for plan in &plans {
-            if let Some(QueuedTask { title, enhancement, assigned_agent, .. }) = &plan.queued {
-                let (title, enhancement) = (title.as_deref(), enhancement.as_deref());
-                recording.describe_task(
-                    plan.projection.task,
-                    title,
-                    enhancement,
-                    assigned_agent.as_deref(),
-                )?;
+            if let Some(QueuedTask { title, enhancement, assigned_agent, task_type, .. }) = &plan.queued {
+                let description = TaskDescription {
+                    title: title.as_deref(),
+                    enhancement: enhancement.as_deref(),
+                    agent: assigned_agent.as_deref(),
+                    task_type: task_type.as_deref(),
+                };
+                recording.describe_task(plan.projection.task, &description)?;
             }
             if let Some(wanted) = plan.change() {
                 recording.will_show(&plan.projection, &figures(wanted))?;

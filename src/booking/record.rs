@@ -194,6 +194,7 @@ fn bind(
             enhancement: record.enhancement.as_deref(),
             agent: record.agent.as_deref(),
             tags: record.tags.as_deref(),
+            user: None,
             since: None,
             said: now,
             source: BindingSource::Command,

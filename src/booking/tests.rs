@@ -80,6 +80,9 @@ proptest! {
         prop_assert_eq!(found.dump(), expected.dump());
         let sessions = corpus.sessions();
         prop_assert_eq!(found.summaries(&sessions), expected.summaries(&sessions));
+        // What is derived is what deriving it again gives.
+        found.reattribute();
+        prop_assert_eq!(found.dump(), expected.dump());
         // Once more, from the first byte: what is there stays there.
         let before = expected.dump();
         for file in corpus.files.keys() {

@@ -202,6 +202,7 @@ fn intent(event: Event, config: &Config, arguments: &[OsString], told: Told) -> 
         enhancement: environment.enhancement.clone(),
         agent: environment.agent.clone(),
         tags: environment.tags.clone(),
+        user: environment.user.clone(),
         reason: told.reason,
         at: config.now(),
     }

@@ -93,6 +93,7 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
             enhancement: None,
             agent: None,
             tags: None,
+            user: None,
             since: None,
             said: now,
             source: BindingSource::TaskUse,

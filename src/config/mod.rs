@@ -14,6 +14,7 @@ use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::attribution;
 use crate::config::file::ConfigFile;
 use crate::period::Calendar;
 use crate::pricing::UnknownModel;
@@ -71,6 +72,8 @@ pub struct HookEnvironment {
     pub agent: Option<String>,
     /// `CMAT_TAGS`, as `key=value` pairs between commas.
     pub tags: BTreeMap<String, String>,
+    /// `CMAT_USER`.
+    pub user: Option<String>,
     /// `CMAT_PROJECT_DIR`, else `CLAUDE_PROJECT_DIR`.
     pub project_dir: Option<PathBuf>,
     /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.8 of what the client grants.
@@ -173,6 +176,7 @@ fn hook_environment(cwd: &Path) -> HookEnvironment {
         enhancement: text("CMAT_ENHANCEMENT"),
         agent: text("CMAT_AGENT"),
         tags: text("CMAT_TAGS").map(|tags| parse_tags(&tags)).unwrap_or_default(),
+        user: text("CMAT_USER"),
         // Whole: the run that finishes what this one leaves may stand elsewhere.
         project_dir: path_variable("CMAT_PROJECT_DIR")
             .or_else(|| path_variable("CLAUDE_PROJECT_DIR"))
@@ -185,7 +189,7 @@ fn parse_tags(tags: &str) -> BTreeMap<String, String> {
     tags.split(',')
         .filter_map(|tag| tag.split_once('='))
         .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
-        .filter(|(key, _)| !key.is_empty())
+        .filter(|(key, value)| attribution::is_tag_key(key) && !value.is_empty())
         .collect()
 }
 
@@ -214,6 +218,6 @@ mod tests {
     fn reads_tags_as_pairs() {
         let expected =
             BTreeMap::from([("chapter".to_owned(), "3".to_owned()), ("a".to_owned(), "b=c".to_owned())]);
-        assert_eq!(parse_tags("chapter=3, a = b=c, nothing, =x"), expected);
+        assert_eq!(parse_tags("chapter=3, a = b=c, nothing, =x, empty=, no key=1"), expected);
     }
 }

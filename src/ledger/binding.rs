@@ -11,8 +11,8 @@ use rusqlite::params;
 use crate::attribution::BindingSource;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
-use crate::ledger::derive;
 use crate::ledger::millis;
+use crate::ledger::placement::Known;
 use crate::ledger::recording::Recording;
 use crate::ledger::task::TaskRow;
 
@@ -27,6 +27,8 @@ pub struct NewBinding<'a> {
     pub agent: Option<&'a str>,
     /// `CMAT_TAGS` as a JSON object.
     pub tags: Option<&'a str>,
+    /// `CMAT_USER`.
+    pub user: Option<&'a str>,
     /// The first instant that it was said of; `None`: all that was, or, of a hook, the run that was over.
     pub since: Option<Timestamp>,
     /// When it was said.
@@ -48,7 +50,8 @@ impl Recording<'_> {
         let is_known = self.transaction.query_row(
             "SELECT EXISTS (SELECT * FROM binding WHERE session = ?1 AND said = ?2 AND task IS ?3
                             AND enhancement IS ?4 AND source = ?5
-                            AND (source <> 'command' OR begins IS ?6))",
+                            AND (source <> 'command' OR begins IS ?6)
+                            AND agent IS ?7 AND tags IS ?8 AND user IS ?9)",
             params![
                 session,
                 said,
@@ -56,6 +59,9 @@ impl Recording<'_> {
                 binding.enhancement,
                 binding.source.as_str(),
                 since,
+                binding.agent,
+                binding.tags,
+                binding.user,
             ],
             |row| row.get(0),
         )?;
@@ -69,7 +75,7 @@ impl Recording<'_> {
         };
         let latest = self.latest_binding("session = ?1", session)?;
         self.insert_binding(Some(session), None, begins, binding)?;
-        self.known = derive::Known::default();
+        self.known = Known::default();
         if binding.source == BindingSource::Command
             || latest.is_none_or(|latest| latest.said > said || !latest.says(binding))
         {
@@ -103,7 +109,7 @@ impl Recording<'_> {
         let project = self.project(project)?;
         let begins = binding.since.map(millis);
         self.insert_binding(None, Some((project, Some(branch))), begins, binding)?;
-        self.known = derive::Known::default();
+        self.known = Known::default();
         self.place_branch(project, branch)
     }
 
@@ -115,7 +121,7 @@ impl Recording<'_> {
             return Ok(());
         }
         self.insert_binding(None, Some((project, None)), Some(millis(binding.said)), binding)?;
-        self.known = derive::Known::default();
+        self.known = Known::default();
         Ok(())
     }
 
@@ -129,8 +135,8 @@ impl Recording<'_> {
         self.transaction
             .prepare_cached(
                 "INSERT INTO binding (session, project, task, enhancement, agent, tags, begins, said, source,
-                                      branch)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                      branch, user)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 session,
@@ -143,6 +149,7 @@ impl Recording<'_> {
                 millis(binding.said),
                 binding.source.as_str(),
                 project.and_then(|(_, branch)| branch),
+                binding.user,
             ])?;
         Ok(())
     }
@@ -151,15 +158,18 @@ impl Recording<'_> {
         let latest = self
             .transaction
             .prepare_cached(&format!(
-                "SELECT task, enhancement, source, said FROM binding WHERE {condition}
+                "SELECT task, enhancement, agent, tags, user, source, said FROM binding WHERE {condition}
                  ORDER BY said DESC, id DESC"
             ))?
             .query_row([of], |row| {
                 Ok(LatestBinding {
                     task: row.get(0)?,
                     enhancement: row.get(1)?,
-                    source: row.get(2)?,
-                    said: row.get(3)?,
+                    agent: row.get(2)?,
+                    tags: row.get(3)?,
+                    user: row.get(4)?,
+                    source: row.get(5)?,
+                    said: row.get(6)?,
                 })
             })
             .optional()?;
@@ -170,6 +180,9 @@ impl Recording<'_> {
 struct LatestBinding {
     task: Option<i64>,
     enhancement: Option<String>,
+    agent: Option<String>,
+    tags: Option<String>,
+    user: Option<String>,
     source: String,
     /// In milliseconds.
     said: i64,
@@ -179,6 +192,9 @@ impl LatestBinding {
     fn says(&self, binding: &NewBinding<'_>) -> bool {
         self.task == binding.task.map(|task| task.0)
             && self.enhancement.as_deref() == binding.enhancement
+            && self.agent.as_deref() == binding.agent
+            && self.tags.as_deref() == binding.tags
+            && self.user.as_deref() == binding.user
             && (self.source == binding.source.as_str() || binding.source != BindingSource::Command)
     }
 }

@@ -1,9 +1,8 @@
-//! Derived columns of a request: its owner, its project and task.
+//! Derived columns of a request: its owner, and with that its place (`placement.rs`).
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
@@ -12,48 +11,19 @@ use rusqlite::Row;
 use rusqlite::params;
 
 use crate::attribution;
-use crate::attribution::Binding;
-use crate::attribution::BindingSource;
 use crate::attribution::Claim;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::instant;
-use crate::ledger::path_from;
+use crate::ledger::placement::Placement;
 use crate::ledger::recording::Recording;
 
-/// A binding whose task is its number in the ledger.
-pub(super) type StoredBinding = Binding<i64>;
-
-/// What decides about the requests that a session owns.
-#[derive(Debug, Default)]
-pub(super) struct Owner {
-    pub(super) project: Option<i64>,
-    pub(super) project_path: Option<PathBuf>,
-    as_said: Vec<StoredBinding>,
-    bindings: Vec<StoredBinding>,
-}
-
-/// Where a request belongs.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Placement {
-    pub(super) owner: i64,
-    pub(super) project: Option<i64>,
-    pub(super) task: Option<i64>,
-    pub(super) enhancement: Option<String>,
-}
-
-/// What was read of bindings in this transaction; emptied when one is added.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    owners: HashMap<i64, Owner>,
-    projects: HashMap<i64, OfProject>,
-}
-
-/// What people said of a project and of its branches.
-#[derive(Debug, Default)]
-struct OfProject {
-    whole: Vec<StoredBinding>,
-    branches: HashMap<String, Vec<StoredBinding>>,
+/// Columns of a stored request that [`placed`] reads.
+macro_rules! placed_columns {
+    () => {
+        "request.id, request.at, request.branch, owner, request.project, task, request.enhancement, bound_agent,
+         tags, user, request.command, ticket, pr, commit_hash"
+    };
 }
 
 /// A stored request, as far as its place depends on it.
@@ -66,36 +36,6 @@ pub(super) struct Placed {
 }
 
 impl Recording<'_> {
-    /// Returns where a request of `owner`, made at `at` on `branch`, belongs.
-    pub(super) fn placement(
-        &mut self,
-        at: Timestamp,
-        branch: Option<&str>,
-        owner: i64,
-    ) -> Result<Placement, LedgerError> {
-        let project = self.owner(owner)?.project;
-        if let Some(project) = project
-            && !self.known.projects.contains_key(&project)
-        {
-            let bindings = self.bindings_of_project(project)?;
-            self.known.projects.insert(project, bindings);
-        }
-        let Owner { as_said, bindings: of_session, .. } = &self.known.owners[&owner];
-        let of_project = project.map(|project| &self.known.projects[&project]);
-        let of_branch = of_project.zip(branch).and_then(|(project, branch)| project.branches.get(branch));
-        let joined = of_branch.map(|of_branch| joined(as_said, of_branch));
-        let of_session = attribution::session_binding(joined.as_ref().unwrap_or(of_session), at);
-        let used = of_project.map_or(&[][..], |project| &project.whole);
-        let of_project = attribution::project_binding(used, at);
-        let of_run = of_session.filter(|binding| !attribution::is_echo(binding, used, at));
-        Ok(Placement {
-            owner,
-            project,
-            task: of_run.and_then(|binding| binding.task).or(of_project.and_then(|binding| binding.task)),
-            enhancement: of_session.or(of_project).and_then(|binding| binding.enhancement.clone()),
-        })
-    }
-
     /// Gives a stored request to `owner`, and with that to a project and maybe a task.
     ///
     /// Returns whether it came to another project, where other prices may hold.
@@ -107,11 +47,29 @@ impl Recording<'_> {
         }
         self.transaction
             .prepare_cached(
-                "UPDATE request SET owner = ?2, project = ?3, task = ?4, enhancement = ?5 WHERE id = ?1",
+                "UPDATE request SET owner = ?2, project = ?3, task = ?4, enhancement = ?5, bound_agent = ?6,
+                        tags = ?7, user = ?8, command = ?9, ticket = ?10, pr = ?11, commit_hash = ?12
+                 WHERE id = ?1",
             )?
-            .execute(params![request, owner, placement.project, placement.task, placement.enhancement])?;
-        self.touch(present);
-        self.touch(&placement);
+            .execute(params![
+                request,
+                owner,
+                placement.project,
+                placement.task,
+                placement.enhancement,
+                placement.agent,
+                placement.tags,
+                placement.user,
+                placement.command,
+                placement.ticket,
+                placement.pr,
+                placement.commit,
+            ])?;
+        self.stale_sessions.extend([present.owner, owner]);
+        if (placement.task, owner, placement.project) != (present.task, present.owner, present.project) {
+            self.touch(present);
+            self.touch(&placement);
+        }
         *self.moves.entry((present.task, placement.task)).or_default() += 1;
         Ok(placement.project != present.project)
     }
@@ -147,35 +105,15 @@ impl Recording<'_> {
         condition: &str,
         parameters: impl Params,
     ) -> Result<Vec<Placed>, LedgerError> {
-        let mut statement = self.transaction.prepare_cached(&format!(
-            "SELECT request.id, request.at, branch, owner, project, task, enhancement FROM request
-             WHERE {condition}"
-        ))?;
+        let mut statement = self
+            .transaction
+            .prepare_cached(&format!("SELECT {} FROM request WHERE {condition}", placed_columns!()))?;
         let mut rows = statement.query(parameters)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(placed(row)?);
         }
         Ok(found)
-    }
-
-    pub(super) fn owner(&mut self, session: i64) -> Result<&Owner, LedgerError> {
-        if !self.known.owners.contains_key(&session) {
-            let (project, path): (Option<i64>, Option<Vec<u8>>) = self
-                .transaction
-                .prepare_cached(
-                    "SELECT project, path FROM session LEFT JOIN project ON project.id = session.project
-                     WHERE session.id = ?1",
-                )?
-                .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let as_said: Vec<_> =
-                self.bindings("session = ?1", session)?.into_iter().map(|(_, binding)| binding).collect();
-            let mut bindings = as_said.clone();
-            attribution::follow(&mut bindings);
-            let owner = Owner { project, project_path: path.map(path_from), as_said, bindings };
-            self.known.owners.insert(session, owner);
-        }
-        Ok(&self.known.owners[&session])
     }
 
     /// Notes that the totals of the request's present task change.
@@ -192,43 +130,6 @@ impl Recording<'_> {
         if let Some(task) = placement.task {
             self.touched.entry(task).or_default().insert(placement.owner);
         }
-    }
-
-    fn bindings_of_project(&self, project: i64) -> Result<OfProject, LedgerError> {
-        let mut of_project = OfProject::default();
-        for (branch, binding) in self.bindings("session IS NULL AND project = ?1", project)? {
-            match branch {
-                None => of_project.whole.push(binding),
-                Some(branch) => of_project.branches.entry(branch).or_default().push(binding),
-            }
-        }
-        Ok(of_project)
-    }
-
-    /// Returns bindings, each with the branch that it is of.
-    fn bindings(
-        &self,
-        condition: &str,
-        of: i64,
-    ) -> Result<Vec<(Option<String>, StoredBinding)>, LedgerError> {
-        let mut statement = self.transaction.prepare_cached(&format!(
-            "SELECT task, enhancement, begins, said, source, branch FROM binding WHERE {condition} ORDER BY id"
-        ))?;
-        let mut rows = statement.query([of])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let source: String = row.get(4)?;
-            let binding = StoredBinding {
-                task: row.get(0)?,
-                enhancement: row.get(1)?,
-                from: row.get::<_, Option<i64>>(2)?.map(instant).transpose()?,
-                said: instant(row.get(3)?)?,
-                source: BindingSource::from_name(&source)
-                    .ok_or_else(|| LedgerError::Corrupt { what: format!("binding source `{source}`") })?,
-            };
-            found.push((row.get(5)?, binding));
-        }
-        Ok(found)
     }
 
     /// Decides anew who owns the shared requests that any of `sessions` shows.
@@ -250,11 +151,12 @@ impl Recording<'_> {
 
     fn shared_requests(&self, sessions: &BTreeSet<i64>) -> Result<Vec<Placed>, LedgerError> {
         // The cross join makes SQLite begin with the shared requests: there are few of them, and none for most people.
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT request.id, request.at, branch, owner, project, task, enhancement
-             FROM request CROSS JOIN appearance ON appearance.request = request.id
-             WHERE request.shared AND appearance.session = ?1 GROUP BY request.id",
-        )?;
+        let mut statement = self.transaction.prepare_cached(concat!(
+            "SELECT ",
+            placed_columns!(),
+            " FROM request CROSS JOIN appearance ON appearance.request = request.id
+             WHERE request.shared AND appearance.session = ?1 GROUP BY request.id"
+        ))?;
         let mut found = BTreeMap::new();
         for session in sessions {
             let mut rows = statement.query([session])?;
@@ -330,16 +232,19 @@ impl Recording<'_> {
     }
 }
 
-/// A row of a request's number, its time, its branch and where it belongs.
 fn placed(row: &Row<'_>) -> Result<Placed, LedgerError> {
-    let present =
-        Placement { owner: row.get(3)?, project: row.get(4)?, task: row.get(5)?, enhancement: row.get(6)? };
+    let present = Placement {
+        owner: row.get(3)?,
+        project: row.get(4)?,
+        task: row.get(5)?,
+        enhancement: row.get(6)?,
+        agent: row.get(7)?,
+        tags: row.get(8)?,
+        user: row.get(9)?,
+        command: row.get(10)?,
+        ticket: row.get(11)?,
+        pr: row.get(12)?,
+        commit: row.get(13)?,
+    };
     Ok(Placed { request: row.get(0)?, at: instant(row.get(1)?)?, branch: row.get(2)?, present })
-}
-
-/// Returns what was said of a session's requests on a branch, by hooks of the session and by people of the branch.
-fn joined(of_session: &[StoredBinding], of_branch: &[StoredBinding]) -> Vec<StoredBinding> {
-    let mut bindings: Vec<_> = of_session.iter().chain(of_branch).cloned().collect();
-    attribution::follow(&mut bindings);
-    bindings
 }

@@ -84,9 +84,23 @@ impl<'a> Question<'a> {
                 "coalesce(task.enhancement, said.enhancement, fact.enhancement)",
             ),
             Dimension::Branch => (&[], "fact.branch"),
-            Dimension::Agent => (&[], "fact.agent"),
+            Dimension::Ticket => (&[], "fact.ticket"),
+            Dimension::PullRequest => (&[], "fact.pr"),
+            Dimension::Commit => (&[], "fact.commit_hash"),
+            Dimension::Agent => (&[Names::Task], "coalesce(fact.agent, fact.bound_agent, task.agent)"),
             Dimension::Skill => (&[], "fact.skill"),
-            Dimension::Operation => (&[], "coalesce(fact.operation, fact.agent, fact.skill)"),
+            Dimension::Command => (&[], "fact.command"),
+            Dimension::McpServer => (&[], "fact.mcp_server"),
+            Dimension::Operation => (
+                &[Names::Task],
+                "coalesce(fact.operation, task.task_type, fact.agent, fact.bound_agent, task.agent, fact.skill,
+                          fact.command)",
+            ),
+            Dimension::User => (&[], "fact.user"),
+            Dimension::Tag(key) => {
+                self.parameters.push(Box::new(format!("$.\"{key}\"")));
+                return format!("json_extract(fact.tags, ?{})", self.parameters.len());
+            }
             Dimension::Model => (&[], "model"),
             Dimension::Session => (&[Names::Session], "session.name"),
             Dimension::Project => (&[Names::Project], "project.path"),

@@ -14,10 +14,10 @@ use sha2::Sha256;
 
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
-use crate::ledger::derive;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
+use crate::ledger::placement::Known;
 use crate::ledger::recording::PriceRequest;
 use crate::ledger::recording::Recording;
 use crate::ledger::requests;
@@ -77,11 +77,17 @@ impl Recording<'_> {
             sessions.extend(&bereft);
             self.keep_if_shown(&mut sessions)?;
         }
+        let mut linked = BTreeSet::new();
         for session in &sessions {
+            linked.extend(self.linked_branches(*session)?);
             bereft.extend(self.forget_session(*session)?);
         }
         self.sessions.clear();
-        self.known = derive::Known::default();
+        self.known = Known::default();
+        if let Forgettable::Before(moment) = what {
+            self.forget_notes(*moment)?;
+        }
+        self.place_branches(&linked)?;
         // Lines that they shared with the forgotten are the others' own now.
         let others = bereft.difference(&sessions).copied().collect();
         for request in self.derive_owners(&others)? {
@@ -152,6 +158,25 @@ impl Recording<'_> {
         Ok(())
     }
 
+    /// Forgets what else was said of sessions before `moment`.
+    fn forget_notes(&mut self, moment: Timestamp) -> Result<(), LedgerError> {
+        let mut concerned: BTreeSet<i64> = BTreeSet::new();
+        for deletion in [
+            "DELETE FROM prompt WHERE at < ?1 RETURNING session",
+            "DELETE FROM pr_link WHERE at < ?1 RETURNING session",
+        ] {
+            let mut statement = self.transaction.prepare(deletion)?;
+            let sessions = statement.query_map([millis(moment)], |row| row.get(0))?;
+            concerned.extend(sessions.collect::<Result<Vec<i64>, _>>()?);
+        }
+        self.transaction.execute("DELETE FROM branch_commit WHERE at < ?1", [millis(moment)])?;
+        for session in concerned {
+            // The sessions keep their projects.
+            self.place_all_of(session)?;
+        }
+        Ok(())
+    }
+
     /// Takes out of `sessions` those that still show a request.
     fn keep_if_shown(&self, sessions: &mut BTreeSet<i64>) -> Result<(), LedgerError> {
         let mut shown =
@@ -178,6 +203,8 @@ impl Recording<'_> {
         for deletion in [
             "DELETE FROM appearance WHERE session = ?1",
             "DELETE FROM binding WHERE session = ?1",
+            "DELETE FROM prompt WHERE session = ?1",
+            "DELETE FROM pr_link WHERE session = ?1",
             "DELETE FROM share WHERE session = ?1",
             "DELETE FROM stale_share WHERE session = ?1",
             "DELETE FROM rollup WHERE owner = ?1",
@@ -201,28 +228,40 @@ impl Recording<'_> {
 
     /// Returns whether a person had forgotten what `record` of `session` shows.
     pub(super) fn is_forgotten(&mut self, record: &UsageRecord, session: i64) -> Result<bool, LedgerError> {
+        let named: Vec<_> =
+            [Some(&record.session), record.request_session.as_ref()].into_iter().flatten().collect();
+        let is_forgotten = self.is_ruled_out(&named, session, record.facts.origin.timestamp)?
+            || (self.forgotten.as_ref().is_some_and(|rules| !rules.is_empty())
+                && self
+                    .transaction
+                    .prepare_cached("SELECT 1 FROM forgotten_request WHERE hash = ?1")?
+                    .exists([hash(&record.facts.key)])?);
+        Ok(is_forgotten)
+    }
+
+    /// Returns whether a person had forgotten what was done at `at` in `session`, whose names are `named`.
+    pub(super) fn is_ruled_out(
+        &mut self,
+        named: &[&SessionId],
+        session: i64,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
         let rules = match self.forgotten.take() {
             Some(rules) => rules,
             None => self.rules()?,
         };
         let project = if rules.is_empty() { None } else { self.owner(session)?.project_path.clone() };
-        let at = millis(record.facts.origin.timestamp);
-        let named = [Some(&record.session), record.request_session.as_ref()];
         let forbids = |rule: &Rule| {
-            at < rule.before
+            millis(at) < rule.before
                 && rule.project.as_ref().is_none_or(|path| project.as_ref() == Some(path))
-                && rule.session.as_ref().is_none_or(|session| {
-                    named.into_iter().flatten().any(|named| named.as_str() == session.as_str())
-                })
+                && rule
+                    .session
+                    .as_ref()
+                    .is_none_or(|session| named.iter().any(|named| named.as_str() == session.as_str()))
         };
-        let is_forgotten = rules.iter().any(forbids)
-            || (!rules.is_empty()
-                && self
-                    .transaction
-                    .prepare_cached("SELECT 1 FROM forgotten_request WHERE hash = ?1")?
-                    .exists([hash(&record.facts.key)])?);
+        let is_ruled_out = rules.iter().any(forbids);
         self.forgotten = Some(rules);
-        Ok(is_forgotten)
+        Ok(is_ruled_out)
     }
 
     fn rules(&self) -> Result<Vec<Rule>, LedgerError> {

@@ -18,6 +18,7 @@ pub mod foreign;
 pub mod forget;
 pub mod groups;
 pub mod health;
+pub mod notes;
 pub mod record;
 pub mod recording;
 pub mod rows;
@@ -27,6 +28,7 @@ pub mod totals;
 mod derive;
 mod dimensions;
 mod opening;
+mod placement;
 mod requests;
 mod rollup;
 mod schema;
@@ -40,6 +42,7 @@ use rusqlite::Connection;
 use rusqlite::ErrorCode;
 use rusqlite::TransactionBehavior;
 
+use crate::attribution::rules::Rulebook;
 use crate::disk::file_system::FileSystem;
 use crate::disk::lock::LockError;
 use crate::disk::replace::ReplaceError;
@@ -165,9 +168,15 @@ pub enum Durability {
 pub struct Ledger {
     connection: Connection,
     file_system: FileSystem,
+    rules: Rulebook,
 }
 
 impl Ledger {
+    /// Attributes by `rules` from now on, instead of the built-in ones.
+    pub fn use_rules(&mut self, rules: Rulebook) {
+        self.rules = rules;
+    }
+
     /// Begins to write, at the moment `now`; waits for other writers as long as [`Ledger::open`] was told.
     pub fn record(&mut self, durability: Durability, now: Timestamp) -> Result<Recording<'_>, LedgerError> {
         let level = match (self.file_system, durability) {
@@ -178,7 +187,7 @@ impl Ledger {
         };
         self.connection.pragma_update(None, "synchronous", level)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Recording::new(transaction, now))
+        Ok(Recording::new(transaction, self.rules.clone(), now))
     }
 
     /// Writes all that is committed to `path`, a ledger of its own; holds up no writer.

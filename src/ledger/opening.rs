@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 
+use crate::attribution::rules::Rulebook;
 use crate::disk::file_system;
 use crate::disk::file_system::FileSystem;
 use crate::disk::replace;
@@ -54,7 +55,7 @@ impl Ledger {
         connection.busy_timeout(wait).map_err(failed)?;
         configure(&connection, file_system).map_err(failed)?;
         schema::migrate(&mut connection, &path)?;
-        Ok(Self { connection, file_system })
+        Ok(Self { connection, file_system, rules: Rulebook::default() })
     }
 
     /// Returns what the ledger is on.
@@ -105,7 +106,8 @@ mod tests {
         assert_eq!(journal(), "wal");
         configure(&connection, FileSystem::Remote("NFS")).unwrap();
         assert_eq!(journal(), "truncate");
-        let mut ledger = Ledger { connection, file_system: FileSystem::Remote("NFS") };
+        let mut ledger =
+            Ledger { connection, file_system: FileSystem::Remote("NFS"), rules: Rulebook::default() };
         let now = jiff::Timestamp::UNIX_EPOCH;
         let recording = ledger.record(crate::ledger::Durability::Repeatable, now).unwrap();
         recording.commit().unwrap();

@@ -10,13 +10,14 @@ use rusqlite::Transaction;
 use rusqlite::params;
 use serde::Serialize;
 
+use crate::attribution::rules::Rulebook;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
-use crate::ledger::derive;
 use crate::ledger::forget;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
+use crate::ledger::placement::Known;
 use crate::ledger::requests;
 use crate::ledger::requests::StoredRequest;
 use crate::pricing;
@@ -38,7 +39,8 @@ pub struct Recording<'ledger> {
     pub(super) sessions: HashMap<SessionId, i64>,
     /// What is not to be recorded, once it was read.
     pub(super) forgotten: Option<Vec<forget::Rule>>,
-    pub(super) known: derive::Known,
+    pub(super) rules: Rulebook,
+    pub(super) known: Known,
     /// Numbers of price rows that this transaction used.
     pub(super) price_rows: HashMap<Price, i64>,
     /// Tasks whose totals change, each with the sessions that make them change.
@@ -52,13 +54,14 @@ pub struct Recording<'ledger> {
 }
 
 impl<'ledger> Recording<'ledger> {
-    pub(super) fn new(transaction: Transaction<'ledger>, now: Timestamp) -> Self {
+    pub(super) fn new(transaction: Transaction<'ledger>, rules: Rulebook, now: Timestamp) -> Self {
         Self {
             transaction,
             now,
             sessions: HashMap::new(),
             forgotten: None,
-            known: derive::Known::default(),
+            rules,
+            known: Known::default(),
             price_rows: HashMap::new(),
             touched: BTreeMap::new(),
             stale_sessions: BTreeSet::new(),
@@ -74,6 +77,7 @@ impl<'ledger> Recording<'ledger> {
         slice: &Slice,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
+        self.prompts(&slice.prompts)?;
         let before = self.first_lines(slice)?;
         let mut reclaimed = BTreeSet::new();
         for record in &slice.records {
@@ -82,7 +86,9 @@ impl<'ledger> Recording<'ledger> {
         for (session, at) in &slice.first_own_line {
             self.first_own_line(session, *at)?;
         }
+        let mut shown: BTreeSet<i64> = reclaimed.clone();
         for (session, first_line) in before {
+            shown.insert(session);
             if self.first_line_of(session)? != first_line {
                 reclaimed.insert(session);
             }
@@ -90,6 +96,8 @@ impl<'ledger> Recording<'ledger> {
         for request in self.derive_owners(&reclaimed)? {
             self.stamp_moved(request, price)?;
         }
+        self.pull_requests(&slice.pull_requests)?;
+        self.derive_links(&shown)?;
         for skipped in &slice.skipped {
             self.skipped_line(file, skipped.line, &skipped.reason.to_string())?;
         }
@@ -208,6 +216,7 @@ impl<'ledger> Recording<'ledger> {
     ) -> Result<(), LedgerError> {
         let session = self.session(session)?;
         let root = self.project(&project.root)?;
+        let mut linked = self.linked_branches(session)?;
         let condition = match sure {
             Sureness::Told => "project IS NOT ?2 OR worktree IS NOT ?3",
             Sureness::Guessed => "project IS NULL",
@@ -219,10 +228,12 @@ impl<'ledger> Recording<'ledger> {
             ))?
             .execute(params![session, root, path_bytes(&project.worktree)])?;
         if n_changed > 0 {
-            self.known = derive::Known::default();
+            self.known = Known::default();
             for request in self.place_all_of(session)? {
                 self.stamp_moved(request, price)?;
             }
+            linked.extend(self.linked_branches(session)?);
+            self.place_branches(&linked)?;
         }
         Ok(())
     }

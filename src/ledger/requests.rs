@@ -9,9 +9,9 @@ use crate::id::RequestId;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
-use crate::ledger::derive::Placement;
 use crate::ledger::instant;
 use crate::ledger::millis;
+use crate::ledger::placement::Placement;
 use crate::ledger::signed;
 use crate::ledger::unsigned;
 use crate::usage::Flags;
@@ -36,7 +36,7 @@ macro_rules! select_requests {
             "SELECT request.id, key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, session.name,
                  branch, cwd, agent_id, agent, skill, mcp_server, client_version, shared, owner,
-                 request.project, task, enhancement
+                 request.project, task, enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash
              FROM request JOIN session ON session.id = request.origin_session WHERE ",
             $condition
         )
@@ -88,9 +88,9 @@ pub(super) fn store(
             "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
                  branch, cwd, agent_id, agent, skill, mcp_server, client_version, owner, project, task,
-                 enhancement)
+                 enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                 ?21, ?22, ?23, ?24, ?25, ?26)
+                 ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)
              ON CONFLICT (key, key_kind) DO UPDATE SET
                  request_id = excluded.request_id, input = excluded.input, output = excluded.output,
                  cache_read = excluded.cache_read, cache_write = excluded.cache_write,
@@ -130,6 +130,13 @@ pub(super) fn store(
                 placement.project,
                 placement.task,
                 placement.enhancement,
+                placement.agent,
+                placement.tags,
+                placement.user,
+                placement.command,
+                placement.ticket,
+                placement.pr,
+                placement.commit,
             ],
             |row| row.get(0),
         )?;
@@ -236,6 +243,13 @@ fn stored(row: &Row<'_>) -> Result<StoredRequest, LedgerError> {
             project: row.get(25)?,
             task: row.get(26)?,
             enhancement: row.get(27)?,
+            agent: row.get(28)?,
+            tags: row.get(29)?,
+            user: row.get(30)?,
+            command: row.get(31)?,
+            ticket: row.get(32)?,
+            pr: row.get(33)?,
+            commit: row.get(34)?,
         },
     })
 }

@@ -14,7 +14,23 @@ use crate::ledger::LedgerError;
 pub(super) const QUARTER: i64 = 15 * 60 * 1000;
 
 /// Columns of `request` that tell requests apart; `rollup` has each under the same name.
-const TOLD_APART: &[&str] = &["project", "task", "enhancement", "branch", "agent", "skill", "operation"];
+const TOLD_APART: &[&str] = &[
+    "project",
+    "task",
+    "enhancement",
+    "branch",
+    "agent",
+    "skill",
+    "mcp_server",
+    "operation",
+    "bound_agent",
+    "tags",
+    "user",
+    "command",
+    "ticket",
+    "pr",
+    "commit_hash",
+];
 
 /// Kinds of tokens that a charge counts, and searches.
 pub(super) const COUNTS: [&str; 6] =

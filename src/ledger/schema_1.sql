@@ -13,7 +13,9 @@ CREATE TABLE task (
     title TEXT,
     enhancement TEXT,
     agent TEXT,
+    task_type TEXT,                         -- what kind of work its queue says it is
     created INTEGER,                        -- set for tasks made by `cmat task new`
+    ruled INTEGER NOT NULL DEFAULT 0,       -- 1: nobody named it, a rule found it in a branch
     UNIQUE (project, name)
 ) STRICT;
 
@@ -83,7 +85,14 @@ CREATE TABLE request (
     owner INTEGER NOT NULL REFERENCES session (id), -- derived
     project INTEGER REFERENCES project (id),-- derived: the owner's
     task INTEGER REFERENCES task (id),      -- derived
-    enhancement TEXT,                       -- derived: of the binding; the task's own goes before it
+    enhancement TEXT,                       -- derived: of the binding, else the rule; the task's own goes before it
+    bound_agent TEXT,                       -- derived: of the binding; the lines' own goes before it
+    tags TEXT,                              -- derived: of the binding; JSON object of texts
+    user TEXT,                              -- derived: of the binding, else who recorded it
+    command TEXT,                           -- derived: the slash command that the last prompt was
+    ticket TEXT,                            -- derived: from the branch, by the rule
+    pr TEXT,                                -- derived: pull request, `owner/repository#42` or `#42`
+    commit_hash TEXT,                       -- derived: the first commit on the branch after it
     UNIQUE (key, key_kind)
 ) STRICT;
 CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
@@ -106,6 +115,36 @@ CREATE TABLE appearance (
 CREATE INDEX appearance_by_session ON appearance (session, at);
 CREATE INDEX appearance_by_uuid ON appearance (uuid, session);
 
+CREATE TABLE prompt (                       -- that a person asked for something, and by which command
+    session INTEGER NOT NULL REFERENCES session (id),
+    at INTEGER NOT NULL,
+    command TEXT,                           -- name of the slash command
+    PRIMARY KEY (session, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pr_link (                      -- that a session opened a pull request, or worked on one
+    session INTEGER NOT NULL REFERENCES session (id),
+    at INTEGER NOT NULL,
+    pr TEXT NOT NULL,
+    branch TEXT,                            -- derived: the one the session was on then
+    PRIMARY KEY (session, at, pr)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE task_link (                    -- that a person said which pull request a task went into
+    task INTEGER NOT NULL REFERENCES task (id),
+    said INTEGER NOT NULL,
+    pr TEXT NOT NULL,
+    PRIMARY KEY (task, said, pr)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE branch_commit (                -- what git listed of a branch when it was asked last
+    project INTEGER NOT NULL REFERENCES project (id),
+    branch TEXT NOT NULL,
+    at INTEGER NOT NULL,                    -- when its author wrote it
+    hash TEXT NOT NULL,
+    PRIMARY KEY (project, branch, at, hash)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE binding (
     id INTEGER PRIMARY KEY,
     session INTEGER REFERENCES session (id),-- NULL: binds the project, or one branch of it
@@ -115,6 +154,7 @@ CREATE TABLE binding (
     enhancement TEXT,
     agent TEXT,
     tags TEXT,                              -- JSON object
+    user TEXT,
     begins INTEGER,                         -- holds for nothing before; a session's also see `attribution::follow`
     said INTEGER NOT NULL,
     source TEXT NOT NULL
@@ -180,7 +220,15 @@ CREATE TABLE rollup (                       -- derived: what a session's request
     branch TEXT,
     agent TEXT,
     skill TEXT,
+    mcp_server TEXT,
     operation TEXT,
+    bound_agent TEXT,
+    tags TEXT,
+    user TEXT,
+    command TEXT,
+    ticket TEXT,
+    pr TEXT,
+    commit_hash TEXT,
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
     requests INTEGER NOT NULL,              -- those whose first charge is the model's, each as many as it stands for

@@ -19,6 +19,9 @@ pub(super) struct Finder {
     user: memmem::Finder<'static>,
     stopped: memmem::Finder<'static>,
     timestamp: memmem::Finder<'static>,
+    pull_request: memmem::Finder<'static>,
+    /// What stands in the line of a tool's result and in no prompt.
+    tool_result: memmem::Finder<'static>,
 }
 
 impl Finder {
@@ -31,6 +34,8 @@ impl Finder {
             user: memmem::Finder::new(br#""user""#),
             stopped: memmem::Finder::new(br#""hook_stopped_continuation""#),
             timestamp: memmem::Finder::new(br#""timestamp""#),
+            pull_request: memmem::Finder::new(br#""pr-link""#),
+            tool_result: memmem::Finder::new(br#""tool_use_id""#),
         }
     }
 
@@ -48,6 +53,18 @@ impl Finder {
     /// Returns whether `line` may have a `timestamp`.
     pub(super) fn may_hold_timestamp(&self, line: &[u8]) -> bool {
         self.has_any(&[&self.timestamp], line)
+    }
+
+    /// Returns the lines of `lines`, none of which has an escaped letter, that may be a prompt or tell of a pull
+    /// request, as ranges without their line ends.
+    pub(super) fn notes<'search>(&'search self, lines: &'search [u8]) -> Notes<'search> {
+        let next = [&self.user, &self.pull_request].map(|mark| mark.find(lines));
+        Notes { finder: self, lines, start: 0, next }
+    }
+
+    /// Returns whether `line` may be a prompt or tell of a pull request.
+    pub(super) fn may_be_note(&self, line: &[u8]) -> bool {
+        self.has_any(&[&self.user, &self.pull_request], line) && self.tool_result.find(line).is_none()
     }
 
     fn has_any(&self, signs: &[&memmem::Finder<'static>], line: &[u8]) -> bool {
@@ -87,6 +104,39 @@ impl Iterator for Candidates<'_> {
             let line = &self.lines[start..end];
             let finder = self.finder;
             if has_escape || finder.assistant.find(line).is_some() || finder.progress.find(line).is_some() {
+                return Some(start..end);
+            }
+        }
+    }
+}
+
+/// Lines that may be a prompt or tell of a pull request, in order.
+#[derive(Debug)]
+pub(super) struct Notes<'search> {
+    finder: &'search Finder,
+    lines: &'search [u8],
+    /// Start of the next line to be looked at.
+    start: usize,
+    /// Where each of the two marks comes next, at or after `start`.
+    next: [Option<usize>; 2],
+}
+
+impl Iterator for Notes<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            let hit = self.next.iter().copied().flatten().min()?;
+            let start =
+                memrchr(b'\n', &self.lines[self.start..hit]).map_or(self.start, |at| self.start + at + 1);
+            let end = memchr(b'\n', &self.lines[hit..]).map_or(self.lines.len(), |at| hit + at);
+            self.start = (end + 1).min(self.lines.len());
+            for (next, mark) in self.next.iter_mut().zip([&self.finder.user, &self.finder.pull_request]) {
+                if next.is_some_and(|at| at < end) {
+                    *next = mark.find(&self.lines[self.start..]).map(|at| self.start + at);
+                }
+            }
+            if self.finder.tool_result.find(&self.lines[start..end]).is_none() {
                 return Some(start..end);
             }
         }

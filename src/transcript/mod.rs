@@ -8,6 +8,7 @@ mod entry;
 mod find;
 mod json;
 mod lines;
+mod notes;
 mod records;
 mod request;
 mod skipped;
@@ -31,9 +32,12 @@ use self::entry::Own;
 use self::find::Finder;
 use self::lines::Lines;
 use self::lines::Part;
+use self::notes::Note;
 use self::records::each_record;
 use self::records::readable;
 
+pub use self::notes::Prompt;
+pub use self::notes::PullRequest;
 pub use self::skipped::SkipReason;
 pub use self::skipped::Skipped;
 pub use self::tail::Tail;
@@ -81,6 +85,10 @@ pub struct Slice {
     pub first_own_line: BTreeMap<SessionId, Timestamp>,
     /// Whether a request is under way at its end.
     pub tail: Tail,
+    /// What people asked for, in the order of the lines.
+    pub prompts: Vec<Prompt>,
+    /// Pull requests that its sessions opened or worked on, in the order of the lines.
+    pub pull_requests: Vec<PullRequest>,
 }
 
 /// Reads a transcript slice by slice.
@@ -168,14 +176,29 @@ impl Scan {
                 offset += line.len() as u64;
             }
         }
+        for line in self.finder.notes(lines) {
+            self.read_notes(&readable(&lines[line]), found);
+        }
         self.position.offset += lines.len() as u64;
         self.position.line += memchr_iter(b'\n', lines).count() as u64;
+    }
+
+    /// Notes what a line that need hold no usage says of its session.
+    fn read_notes(&self, line: &str, found: &mut Found) {
+        each_record(line, |note: Box<Note<'_>>, _| {
+            found.slice.prompts.extend(notes::prompt(&note, &self.session));
+            found.slice.pull_requests.extend(notes::pull_request(&note, &self.session));
+        });
     }
 
     /// Reads a line without its line end.
     fn read_line(&mut self, line: &[u8], found: &mut Found) {
         self.note_own(line, self.position.offset, found);
-        let is_whole = each_record(&readable(line), |entry: Box<Entry<'_>>, text| {
+        let text = readable(line);
+        if self.finder.may_be_note(line) {
+            self.read_notes(&text, found);
+        }
+        let is_whole = each_record(&text, |entry: Box<Entry<'_>>, text| {
             match request::usage_record(&entry, text, &self.session, self.previous) {
                 Ok(None) => return,
                 Ok(Some(record)) => {

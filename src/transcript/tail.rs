@@ -23,7 +23,7 @@ pub enum Tail {
 
 /// Texts of `user` lines that no request follows: what local commands and `!` commands leave behind. (A command
 /// that is a prompt begins with `<command-message>`.)
-const ECHOES: [&str; 5] =
+pub(super) const ECHOES: [&str; 5] =
     ["<command-name>", "<local-command-", "<bash-input>", "<bash-stdout>", "<bash-stderr>"];
 
 /// The user refused a tool, or stopped it: the request before it was complete, and none came after it.

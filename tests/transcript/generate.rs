@@ -132,7 +132,10 @@ fn usage() -> BoxedStrategy<String> {
 
 fn answer() -> Vec<(&'static str, BoxedStrategy<String>)> {
     let said = "[{\"type\":\"text\",\"text\":\"\\\"usage\\\":{ }{ \\ud83d \\ud83d\\ude00 \\u001b[0m\"}]";
-    let content: BoxedStrategy<String> = select(vec!["[]", "\"said\"", said]).prop_map(str::to_owned).boxed();
+    let command = r#""<command-message>go</command-message>\n<command-name>/go</command-name>""#;
+    let result = r#"[{"tool_use_id":"toolu_1","type":"tool_result"}]"#;
+    let contents = vec!["[]", "\"said\"", said, command, result];
+    let content: BoxedStrategy<String> = select(contents).prop_map(str::to_owned).boxed();
     let message = object(vec![
         ("id", mostly(text(&["msg_1", "msg_2", "msg_3"]))),
         ("model", mostly(text(&["claude-opus-4-8", "claude-haiku-4-5", "<synthetic>"]))),
@@ -166,6 +169,8 @@ fn line() -> BoxedStrategy<String> {
         "assistant",
         "progress",
         "user",
+        "user",
+        "pr-link",
         "attachment",
         "queue-operation",
     ];
@@ -179,6 +184,8 @@ fn line() -> BoxedStrategy<String> {
     line.push(("isSidechain", mostly(json(&["true", "false"]))));
     line.push(("isMeta", mostly(json(&["false", "true"]))));
     line.push(("gitBranch", mostly(text(&["main", "feature/x"]))));
+    line.push(("prNumber", mostly(json(COUNTS))));
+    line.push(("prRepository", mostly(text(&["o/r"]))));
     line.push(("cwd", mostly(text(&["/p", "/\\ud83d/"]))));
     line.push(("agentId", mostly(text(&["a1", "a2"]))));
     line.push(("agentName", mostly(text(&["helper"]))));

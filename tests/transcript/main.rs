@@ -60,6 +60,8 @@ fn join(whole: &mut Slice, next: Slice) {
         }
     }
     whole.skipped.extend(next.skipped);
+    whole.prompts.extend(next.prompts);
+    whole.pull_requests.extend(next.pull_requests);
     whole.n_skipped += next.n_skipped;
     for (session, time) in next.first_own_line {
         let first = whole.first_own_line.entry(session).or_insert(time);

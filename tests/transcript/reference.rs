@@ -9,6 +9,8 @@ use cmat::id::MessageId;
 use cmat::id::ModelId;
 use cmat::id::RequestId;
 use cmat::id::SessionId;
+use cmat::transcript::Prompt;
+use cmat::transcript::PullRequest;
 use cmat::transcript::SkipReason;
 use cmat::transcript::Skipped;
 use cmat::transcript::Slice;
@@ -55,6 +57,10 @@ pub(crate) fn read(bytes: &[u8], file_session: &SessionId) -> Slice {
         for (value, text) in &values {
             if let Some(tail) = tail(value) {
                 slice.tail = tail;
+            }
+            if !String::from_utf8_lossy(line).contains("\"tool_use_id\"") {
+                slice.prompts.extend(prompt(value, file_session));
+                slice.pull_requests.extend(pull_request(value, file_session));
             }
             match usage_record(value, text, file_session, previous) {
                 None => continue,
@@ -168,6 +174,54 @@ fn tail(line: &Value) -> Option<Tail> {
         "attachment" => (line["attachment"]["type"] == "hook_stopped_continuation").then_some(Tail::Answered),
         _ => None,
     }
+}
+
+/// Returns the prompt that a line without a tool's result is.
+fn prompt(line: &Value, file_session: &SessionId) -> Option<Prompt> {
+    let is_a_persons = line["type"] == "user"
+        && line["isMeta"] != true
+        && line["isCompactSummary"] != true
+        && line["isSidechain"] != true
+        && text(&line["agentId"]).is_none()
+        && line["message"].is_object();
+    let content = &line["message"]["content"];
+    let said = text(content).or_else(|| text(&content[0]["text"])).unwrap_or_default();
+    let others = [
+        "<command-name>",
+        "<local-command-",
+        "<bash-input>",
+        "<bash-stdout>",
+        "<bash-stderr>",
+        "<task-notification>",
+        "<system-reminder>",
+        "[Request interrupted by user",
+    ];
+    if !is_a_persons || others.iter().any(|other| said.starts_with(other)) {
+        return None;
+    }
+    let command = COMMAND.captures(&said).map(|found| found[1].to_owned());
+    let (session, at) = whose(line, file_session)?;
+    Some(Prompt { session, at, command: command.filter(|name| name.len() <= 256) })
+}
+
+static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^<command-message>(?s:.*?)<command-name>[ \t\n\r\f]*([^\s\pC<]+)[ \t\n\r\f]*</command-name>")
+        .unwrap()
+});
+
+fn pull_request(line: &Value, file_session: &SessionId) -> Option<PullRequest> {
+    if line["type"] != "pr-link" {
+        return None;
+    }
+    let number = u32::try_from(line["prNumber"].as_u64()?).ok()?;
+    let (session, at) = whose(line, file_session)?;
+    let repository = text(&line["prRepository"]).unwrap_or_default();
+    Some(PullRequest { session, at, name: format!("{}#{number}", repository.trim()) })
+}
+
+fn whose(line: &Value, file_session: &SessionId) -> Option<(SessionId, Timestamp)> {
+    let session = text(&line["sessionId"]).map_or(Ok(file_session.clone()), SessionId::new).ok()?;
+    Some((session, time(&line["timestamp"])?))
 }
 
 /// Returns the usage record of a line, why it has none although it holds usage, or `None`.

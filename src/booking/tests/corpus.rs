@@ -16,6 +16,9 @@ use crate::money::Usd;
 const PRICES: [(&str, [i128; 2]); 2] =
     [("claude-haiku-4-5", [1_000_000, 5_000_000]), ("claude-opus-4-8", [5_000_000, 25_000_000])];
 
+/// Branches, and none.
+const BRANCHES: [Option<&str>; 4] = [Some("main"), Some("feature/PAY-1-checkout"), Some("fix/#7"), None];
+
 /// Something that happens while sessions run.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -43,13 +46,27 @@ struct Made {
     by_agent: bool,
     /// The main file echoes the subagent's line.
     echoed: bool,
+    /// Number of the branch it is made on.
+    branch: usize,
+    /// What the person asked for before it: nothing, something, or a slash command.
+    asked: Option<bool>,
+    /// Number of the pull request that is linked after it.
+    linked: Option<u32>,
 }
 
 fn made() -> impl Strategy<Value = Made> {
-    (0..PRICES.len(), 1..5000_u64, prop::collection::vec(1..900_u64, 1..4), any::<bool>(), any::<bool>())
-        .prop_map(|(model, input, mut output, by_agent, echoed)| {
+    let said = (0..BRANCHES.len(), any::<Option<bool>>(), prop::option::weighted(0.2, 1..4_u32));
+    (
+        0..PRICES.len(),
+        1..5000_u64,
+        prop::collection::vec(1..900_u64, 1..4),
+        any::<bool>(),
+        any::<bool>(),
+        said,
+    )
+        .prop_map(|(model, input, mut output, by_agent, echoed, (branch, asked, linked))| {
             output.sort_unstable();
-            Made { model, input, output, by_agent, echoed }
+            Made { model, input, output, by_agent, echoed, branch, asked, linked }
         })
 }
 
@@ -97,18 +114,26 @@ impl Corpus {
             }
             for (place, made) in run.made.iter().enumerate() {
                 corpus.cost += made.cost();
+                main.extend(made.prompt(&session, &time(n, place + 1)));
                 let lines = made.lines(&format!("{n}-{place}"), &session, &time(n, place + 1));
                 if made.by_agent {
                     corpus.append(&format!("{session}/subagents/agent-{place}.jsonl"), &lines);
-                    let echo = json!({"type": "progress", "sessionId": session, "timestamp": time(n, place + 1),
-                        "data": {"message": lines[0]}});
+                    let echo = json!({"type": "progress", "uuid": format!("echo-{n}-{place}"),
+                        "sessionId": session, "timestamp": time(n, place + 1), "data": {"message": lines[0]}});
                     main.extend(made.echoed.then_some(echo));
                 } else {
                     main.extend(lines);
                 }
+                // Before the first answer it would be a line by which a session claims what it shares.
+                let is_answered = main.iter().any(|line| line["type"] == "assistant");
+                main.extend(made.linked.filter(|_| is_answered).map(|number| {
+                    json!({"type": "pr-link", "sessionId": session, "timestamp": time(n, place + 1),
+                        "prNumber": number, "prRepository": "o/r"})
+                }));
             }
             corpus.append(&format!("{session}.jsonl"), &main);
-            histories.push(main.into_iter().filter(|line| line["type"] == "assistant").collect());
+            let is_repeated = |line: &Value| line["type"] == "assistant" || line["type"] == "user";
+            histories.push(main.into_iter().filter(is_repeated).collect());
         }
         corpus
     }
@@ -136,6 +161,13 @@ impl Made {
         input * i128::from(self.input) + output * i128::from(*largest)
     }
 
+    fn prompt(&self, session: &str, timestamp: &str) -> Option<Value> {
+        let command = "<command-message>go</command-message>\n<command-name>/go</command-name>";
+        let content = if self.asked? { command } else { "please" };
+        Some(json!({"type": "user", "uuid": format!("prompt-{timestamp}"), "sessionId": session,
+            "timestamp": timestamp, "message": {"content": content}}))
+    }
+
     fn lines(&self, id: &str, session: &str, timestamp: &str) -> Vec<Value> {
         let last = self.output.len() - 1;
         let line = |(n, output): (usize, &u64)| {
@@ -145,6 +177,7 @@ impl Made {
                 "sessionId": session,
                 "timestamp": timestamp,
                 "cwd": "/nowhere",
+                "gitBranch": BRANCHES[self.branch],
                 "isSidechain": self.by_agent,
                 "requestId": format!("req-{id}"),
                 "message": {

@@ -35,6 +35,7 @@ fn intent(rooms: &Rooms, task: &str, minute: i8) -> Intent {
         task_file: None,
         enhancement: None,
         agent: None,
+        user: None,
         tags: std::collections::BTreeMap::new(),
         reason: None,
         at: at(minute),

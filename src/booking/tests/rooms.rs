@@ -22,6 +22,7 @@ use crate::disk::replace;
 use crate::disk::replace::Access;
 use crate::id::SessionId;
 use crate::id::TaskId;
+use crate::ledger::Durability;
 use crate::ledger::FILE_NAME;
 use crate::ledger::Ledger;
 use crate::period::Calendar;
@@ -35,10 +36,11 @@ use crate::summary::TaskSummary;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the ledger knows, by names instead of numbers: a query for each kind of fact and derived figure.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 7] = [
     "SELECT key, key_kind, request_id, input, output, cache_read, cache_write, cache_write_5m, cache_write_1h,
             flags, complete, conflicting, at, sidechain, origin.name, branch, cwd, agent_id, request.agent, skill,
-            mcp_server, client_version, shared, owner.name, project.path, task.name, request.enhancement
+            mcp_server, client_version, shared, owner.name, project.path, task.name, request.enhancement,
+            bound_agent, tags, user, command, ticket, pr, commit_hash
      FROM request JOIN session AS origin ON origin.id = origin_session JOIN session AS owner ON owner.id = owner
      LEFT JOIN project ON project.id = request.project LEFT JOIN task ON task.id = request.task",
     "SELECT key, session.name, file.path, uuid, request_session, appearance.at, lines
@@ -52,6 +54,8 @@ const KNOWN: [&str; 5] = [
      FROM session LEFT JOIN project ON project.id = session.project",
     "SELECT path, session.name, size, offset, line, unanswered, skipped
      FROM file JOIN session ON session.id = file.session",
+    "SELECT session.name, at, command FROM prompt JOIN session ON session.id = prompt.session",
+    "SELECT session.name, at, pr, branch FROM pr_link JOIN session ON session.id = pr_link.session",
 ];
 
 /// A folder with a data folder and a project, removed at the end.
@@ -138,6 +142,15 @@ impl Rooms {
         let mut books = self.books.borrow_mut();
         let now = books.now;
         books.assign(session, &self.project, &assignment, BindingSource::Command, now).unwrap();
+    }
+
+    pub(super) fn reattribute(&self) {
+        let mut books = self.books.borrow_mut();
+        let Books { ledger, prices, now, .. } = &mut *books;
+        let mut recording = ledger.record(Durability::Irreplaceable, *now).unwrap();
+        let again = recording.reattribute(&mut |project, facts| prices.charges(project, facts)).unwrap();
+        assert_eq!(again.moved, []);
+        recording.commit().unwrap();
     }
 
     pub(super) fn project_pending(&self) {

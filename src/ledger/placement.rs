@@ -1,0 +1,283 @@
+//! Where a request belongs, and by what names it goes: everything that is derived of it but its owner and its charges.
+//!
+//! [`Known`] keeps what was read of sessions, projects and branches, so that each is read once in a transaction.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rusqlite::Params;
+use rusqlite::params;
+
+use crate::attribution;
+use crate::attribution::Aspect;
+use crate::attribution::Binding;
+use crate::attribution::BindingSource;
+use crate::attribution::Candidates;
+use crate::attribution::Link;
+use crate::attribution::rules;
+use crate::attribution::rules::Rules;
+use crate::id::TaskId;
+use crate::ledger::LedgerError;
+use crate::ledger::instant;
+use crate::ledger::path_from;
+use crate::ledger::recording::Recording;
+
+/// A binding whose task is its number in the ledger.
+type StoredBinding = Binding<i64>;
+
+/// Where a request belongs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Placement {
+    pub(super) owner: i64,
+    pub(super) project: Option<i64>,
+    pub(super) task: Option<i64>,
+    pub(super) enhancement: Option<String>,
+    /// The agent that the session's binding names.
+    pub(super) agent: Option<String>,
+    /// A JSON object of texts.
+    pub(super) tags: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) command: Option<String>,
+    pub(super) ticket: Option<String>,
+    pub(super) pr: Option<String>,
+    pub(super) commit: Option<String>,
+}
+
+/// What was read in this transaction; emptied when something of it changes.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    owners: HashMap<i64, Owner>,
+    projects: HashMap<Option<i64>, OfProject>,
+    /// By project and branch.
+    branches: HashMap<(Option<i64>, String), OfBranch>,
+    /// Pull requests by task.
+    links: HashMap<i64, Vec<Link>>,
+}
+
+/// What decides about the requests that a session owns.
+#[derive(Debug, Default)]
+pub(super) struct Owner {
+    pub(super) project: Option<i64>,
+    pub(super) project_path: Option<PathBuf>,
+    as_said: Vec<StoredBinding>,
+    bindings: Vec<StoredBinding>,
+    /// In the order of their times.
+    prompts: Vec<(Timestamp, Option<String>)>,
+    /// Pull requests, with the branch that the session was on.
+    links: Vec<(Option<String>, Link)>,
+}
+
+/// What people said of a project, and its rules.
+#[derive(Debug)]
+struct OfProject {
+    said: Vec<StoredBinding>,
+    rules: Rules,
+}
+
+/// What is known of a branch of a project.
+#[derive(Debug)]
+struct OfBranch {
+    said: Vec<StoredBinding>,
+    ticket: Option<String>,
+    enhancement: Option<String>,
+    /// The task that the ticket is.
+    task: Option<i64>,
+    links: Vec<Link>,
+    /// In the order of their times.
+    commits: Vec<(Timestamp, String)>,
+}
+
+impl Recording<'_> {
+    /// Returns where a request of `owner`, made at `at` on `branch`, belongs.
+    pub(super) fn placement(
+        &mut self,
+        at: Timestamp,
+        branch: Option<&str>,
+        owner: i64,
+    ) -> Result<Placement, LedgerError> {
+        let project = self.owner(owner)?.project;
+        self.know_project(project, owner)?;
+        let key = branch.map(|branch| (project, branch.to_owned()));
+        if let Some((project, branch)) = &key
+            && !self.known.branches.contains_key(&(*project, branch.clone()))
+        {
+            let of_branch = self.of_branch(*project, branch)?;
+            self.known.branches.insert((*project, branch.clone()), of_branch);
+        }
+        let Known { owners, projects, branches, .. } = &self.known;
+        let (of_owner, OfProject { said: used, rules }) = (&owners[&owner], &projects[&project]);
+        let of_branch = key.as_ref().map(|key| &branches[key]);
+        let joined = of_branch.filter(|branch| !branch.said.is_empty()).map(|of_branch| {
+            let mut bindings: Vec<_> = of_owner.as_said.iter().chain(&of_branch.said).cloned().collect();
+            attribution::follow(&mut bindings);
+            bindings
+        });
+        let bindings = joined.as_ref().unwrap_or(&of_owner.bindings);
+        let of_session = attribution::session_binding(bindings, Aspect::Work, at);
+        let candidates = Candidates {
+            of_session,
+            of_project: attribution::project_binding(used, at),
+            is_echo: of_session.is_some_and(|binding| attribution::is_echo(binding, used, at)),
+            of_branch: of_branch.and_then(|branch| branch.task),
+        };
+        let circumstances = attribution::session_binding(bindings, Aspect::Circumstances, at);
+        let user = attribution::session_binding(bindings, Aspect::User, at);
+        let is_trunk = branch.is_none_or(rules::is_trunk);
+        let pr = match of_branch.filter(|_| !is_trunk) {
+            Some(of_branch) => attribution::pull_request(&of_branch.links, at).map(str::to_owned),
+            // What is done on a trunk is not all one pull request: only the session that opened it is its work.
+            None => {
+                let there = of_owner.links.iter().filter(|(opened_on, _)| opened_on.as_deref() == branch);
+                let there: Vec<_> = there.map(|(_, link)| link.clone()).collect();
+                attribution::pull_request(&there, at).map(str::to_owned)
+            }
+        };
+        let mut placement = Placement {
+            owner,
+            project,
+            task: attribution::task(&candidates, &rules.order),
+            enhancement: of_session
+                .and_then(|binding| binding.enhancement.clone())
+                .or_else(|| of_branch.and_then(|branch| branch.enhancement.clone())),
+            agent: circumstances.and_then(|binding| binding.agent.clone()),
+            tags: circumstances.and_then(|binding| binding.tags.clone()),
+            user: user.and_then(|binding| binding.user.clone()).or_else(|| rules.user.clone()),
+            command: attribution::command(&of_owner.prompts, at).map(str::to_owned),
+            ticket: of_branch.and_then(|branch| branch.ticket.clone()),
+            pr,
+            commit: of_branch.and_then(|branch| attribution::commit(&branch.commits, at)).map(str::to_owned),
+        };
+        if let Some(task) = placement.task
+            && let Some(linked) = attribution::pull_request(self.links_of_task(task)?, at)
+        {
+            placement.pr = Some(linked.to_owned());
+        }
+        Ok(placement)
+    }
+
+    pub(super) fn owner(&mut self, session: i64) -> Result<&Owner, LedgerError> {
+        if !self.known.owners.contains_key(&session) {
+            let owner = self.read_owner(session)?;
+            self.known.owners.insert(session, owner);
+        }
+        Ok(&self.known.owners[&session])
+    }
+
+    fn read_owner(&self, session: i64) -> Result<Owner, LedgerError> {
+        let (project, path): (Option<i64>, Option<Vec<u8>>) = self
+            .transaction
+            .prepare_cached(
+                "SELECT project, path FROM session LEFT JOIN project ON project.id = session.project
+                 WHERE session.id = ?1",
+            )?
+            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let as_said = self.bindings("session = ?1", [session])?;
+        let mut bindings = as_said.clone();
+        attribution::follow(&mut bindings);
+        let mut statement = self
+            .transaction
+            .prepare_cached("SELECT at, command FROM prompt WHERE session = ?1 ORDER BY at")?;
+        let mut rows = statement.query([session])?;
+        let mut prompts = Vec::new();
+        while let Some(row) = rows.next()? {
+            prompts.push((instant(row.get(0)?)?, row.get(1)?));
+        }
+        let links = self.links("branch, at, pr FROM pr_link WHERE session = ?1", [session])?;
+        Ok(Owner { project, project_path: path.map(path_from), as_said, bindings, prompts, links })
+    }
+
+    /// Reads what is known of `project`, which `owner` ran in, unless that was done.
+    fn know_project(&mut self, project: Option<i64>, owner: i64) -> Result<(), LedgerError> {
+        if !self.known.projects.contains_key(&project) {
+            let path = self.owner(owner)?.project_path.clone();
+            let rules = self.rules.of(path.as_deref());
+            let said = match project {
+                Some(project) => {
+                    self.bindings("session IS NULL AND project = ?1 AND branch IS NULL", [project])?
+                }
+                None => Vec::new(),
+            };
+            self.known.projects.insert(project, OfProject { said, rules });
+        }
+        Ok(())
+    }
+
+    /// Reads what is known of a branch; the task that a rule finds in it is there from now on.
+    fn of_branch(&mut self, project: Option<i64>, branch: &str) -> Result<OfBranch, LedgerError> {
+        let names = self.known.projects[&project].rules.names(branch);
+        let (ticket, enhancement) = (names.ticket, names.enhancement);
+        let Some(project) = project else {
+            let (said, links, commits) = (Vec::new(), Vec::new(), Vec::new());
+            return Ok(OfBranch { said, ticket, enhancement, task: None, links, commits });
+        };
+        let said =
+            self.bindings("session IS NULL AND project = ?1 AND branch = ?2", params![project, branch])?;
+        let links = self.links(
+            "NULL, at, pr FROM pr_link JOIN session ON session.id = pr_link.session
+             WHERE session.project = ?1 AND branch = ?2",
+            params![project, branch],
+        )?;
+        let links = links.into_iter().map(|(_, link)| link).collect();
+        let task = match ticket.as_deref().map(TaskId::new) {
+            Some(Ok(task)) => Some(self.ruled_task(project, &task)?),
+            _ => None,
+        };
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT at, hash FROM branch_commit WHERE project = ?1 AND branch = ?2 ORDER BY at, hash",
+        )?;
+        let mut rows = statement.query(params![project, branch])?;
+        let mut commits = Vec::new();
+        while let Some(row) = rows.next()? {
+            commits.push((instant(row.get(0)?)?, row.get(1)?));
+        }
+        Ok(OfBranch { said, ticket, enhancement, task, links, commits })
+    }
+
+    fn links_of_task(&mut self, task: i64) -> Result<&[Link], LedgerError> {
+        if !self.known.links.contains_key(&task) {
+            let links = self.links("NULL, said, pr FROM task_link WHERE task = ?1", [task])?;
+            self.known.links.insert(task, links.into_iter().map(|(_, link)| link).collect());
+        }
+        Ok(&self.known.links[&task])
+    }
+
+    /// Returns links to pull requests, each with the branch in its row.
+    fn links(
+        &self,
+        selected: &str,
+        parameters: impl Params,
+    ) -> Result<Vec<(Option<String>, Link)>, LedgerError> {
+        let mut statement = self.transaction.prepare_cached(&format!("SELECT {selected}"))?;
+        let mut rows = statement.query(parameters)?;
+        let mut links = Vec::new();
+        while let Some(row) = rows.next()? {
+            links.push((row.get(0)?, Link { at: instant(row.get(1)?)?, pr: row.get(2)? }));
+        }
+        Ok(links)
+    }
+
+    fn bindings(&self, condition: &str, parameters: impl Params) -> Result<Vec<StoredBinding>, LedgerError> {
+        let mut statement = self.transaction.prepare_cached(&format!(
+            "SELECT task, enhancement, agent, tags, user, begins, said, source FROM binding WHERE {condition}
+             ORDER BY id"
+        ))?;
+        let mut rows = statement.query(parameters)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let source: String = row.get(7)?;
+            found.push(StoredBinding {
+                task: row.get(0)?,
+                enhancement: row.get(1)?,
+                agent: row.get(2)?,
+                tags: row.get(3)?,
+                user: row.get(4)?,
+                from: row.get::<_, Option<i64>>(5)?.map(instant).transpose()?,
+                said: instant(row.get(6)?)?,
+                source: BindingSource::from_name(&source)
+                    .ok_or_else(|| LedgerError::Corrupt { what: format!("binding source `{source}`") })?,
+            });
+        }
+        Ok(found)
+    }
+}

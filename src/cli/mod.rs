@@ -7,6 +7,7 @@ mod exchange;
 mod installation;
 mod models;
 mod records;
+mod reports;
 mod task;
 
 use std::path::PathBuf;
@@ -37,6 +38,11 @@ pub use self::records::ForgetArgs;
 pub use self::records::ReattributeArgs;
 pub use self::records::ReconcileArgs;
 pub use self::records::RepriceArgs;
+pub use self::reports::Comparison;
+pub use self::reports::Format;
+pub use self::reports::ReportArgs;
+pub use self::reports::SelectionArgs;
+pub use self::reports::SortBy;
 pub use self::task::TaskCommand;
 
 /// Tells what each task and feature of Claude Code work cost, exact to the request.
@@ -83,6 +89,8 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Tell what requests cost, by day, task, branch, model and more.
+    Report(ReportArgs),
     /// Extract and show the cost of tasks and enhancements.
     #[command(subcommand, before_help = "Example:  cmat costs show task_1702345678_12345")]
     Costs(CostsCommand),

@@ -36,7 +36,6 @@ use crate::report::cost_sheet::EnhancementSheet;
 use crate::report::cost_sheet::TaskSheet;
 use crate::report::json;
 use crate::summary::TaskSummary;
-use crate::summary::Totals;
 use crate::task_queue::CostKeys;
 use crate::task_queue::QueuedTask;
 
@@ -88,8 +87,8 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
     for fault in faults_of_queues(&extracted.projected) {
         complain(&fault);
     }
-    remark(&share);
-    let exit = certain_exit(&share, context);
+    context.remark(&share);
+    let exit = context.certain_exit(&share);
     Ok(if extracted.projected.is_complete() { exit } else { Exit::Deferred })
 }
 
@@ -152,8 +151,8 @@ fn show_summary(
     if summary.totals.requests == 0 {
         complain("as another program recorded it; cmat has read no request of it");
     }
-    remark(&summary.totals);
-    Ok(certain_exit(&summary.totals, context))
+    context.remark(&summary.totals);
+    Ok(context.certain_exit(&summary.totals))
 }
 
 fn queued_task(task: &TaskId, books: &Books, context: &Context<'_>) -> Option<QueuedTask> {
@@ -212,8 +211,8 @@ fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Res
         complain(&format!("of project {}", project.display()));
     }
     let totals = sheet.totals();
-    remark(&totals);
-    Ok(certain_exit(&totals, context))
+    context.remark(&totals);
+    Ok(context.certain_exit(&totals))
 }
 
 /// Returns the tasks of the project's queue that belong to the enhancement, by the figures that stand there.
@@ -268,17 +267,4 @@ fn project_of_enhancement(
 
 fn metadata(costs: &CostKeys) -> Map<String, Value> {
     costs.pairs().into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))).collect()
-}
-
-fn remark(totals: &Totals) {
-    for remark in report::remarks(totals) {
-        complain(&remark);
-    }
-}
-
-fn certain_exit(totals: &Totals, context: &Context<'_>) -> Exit {
-    match report::Certainty::of(totals).is_exact() || !context.global.strict {
-        true => Exit::Done,
-        false => Exit::Uncertain,
-    }
 }

@@ -19,7 +19,9 @@ mod rebuild;
 mod reconcile;
 mod record;
 mod rehearsal;
+mod report;
 mod reprice;
+mod selection;
 mod task;
 mod uninstall;
 
@@ -48,6 +50,9 @@ use crate::logging;
 use crate::outbox::Outbox;
 use crate::printable::printable_json;
 use crate::printable::printable_lines;
+use crate::report::Billing;
+use crate::report::Certainty;
+use crate::summary::Totals;
 
 /// How long a command waits for the ledger, and works on what hooks left, before it answers.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,6 +62,9 @@ const TO_ITS_END: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long another writer of the ledger is waited for at most; none takes a second.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Exit code for arguments that make no sense.
+const USAGE: u8 = 2;
 
 /// What came of a command; the exit code says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +118,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Err(usage) => {
             // If nobody reads the help, nobody misses it.
             let _unread = usage.print();
-            return u8::try_from(usage.exit_code()).unwrap_or(2);
+            return u8::try_from(usage.exit_code()).unwrap_or(USAGE);
         }
     };
     let json = cli.global.json;
@@ -132,7 +140,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
                 let _unread = writeln!(out, "{}", printable_json(&error_document(&error)));
                 let _unread = out.flush();
             }
-            Exit::Failed.code()
+            if error.is::<Usage>() { USAGE } else { Exit::Failed.code() }
         }
     }
 }
@@ -153,6 +161,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Import(args) => import::run(&args, &mut context),
         Command::Record(args) => record::run(&args, &mut context),
+        Command::Report(args) => report::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Forget(args) => forget::run(&args, &mut context),
         Command::Reattribute(args) => reattribute::run(&args, &mut context),
@@ -205,6 +214,24 @@ impl Context<'_> {
                 books
             }
             books => settled(books?, &self.outbox()),
+        }
+    }
+
+    /// Says what a person should know of the certainty of figures, and of what they mean to them.
+    fn remark(&self, totals: &Totals) {
+        if self.config.billing == Billing::Subscription {
+            complain("amounts are API value, not a bill");
+        }
+        for remark in crate::report::remarks(totals) {
+            complain(&remark);
+        }
+    }
+
+    /// Returns [`Exit::Uncertain`] if the figures are, and if that was asked.
+    fn certain_exit(&self, totals: &Totals) -> Exit {
+        match Certainty::of(totals).is_exact() || !self.global.strict {
+            true => Exit::Done,
+            false => Exit::Uncertain,
         }
     }
 
@@ -281,6 +308,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     message
 }
 
+/// The question makes no sense as it was put.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
 /// Something that the person named is not there.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -288,7 +320,11 @@ struct NotFound(String);
 
 /// Returns `cmat.error/1`.
 fn error_document(error: &anyhow::Error) -> serde_json::Value {
-    let code = if error.is::<NotFound>() { "not_found" } else { "failed" };
+    let code = match error {
+        error if error.is::<NotFound>() => "not_found",
+        error if error.is::<Usage>() => "usage",
+        _ => "failed",
+    };
     serde_json::json!({ "schema": "cmat.error/1", "code": code, "message": format!("{error:#}") })
 }
 

@@ -5,6 +5,7 @@
 mod file;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -154,6 +155,19 @@ pub struct UnknownZone(String);
 /// If there is none.
 pub fn time_zone(name: &str) -> Result<TimeZone, UnknownZone> {
     TimeZone::get(name.trim()).map_err(|_| UnknownZone(name.chars().take(40).collect()))
+}
+
+/// Returns whether a person sees what is printed.
+pub fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Returns how many columns a line may take: those of the terminal, else what `COLUMNS` says.
+pub fn width() -> Option<usize> {
+    let of_terminal =
+        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    let said = || variable("COLUMNS")?.to_str()?.parse().ok();
+    of_terminal.or_else(said).filter(|width| *width > 0)
 }
 
 /// Returns the path of the running program.

@@ -7,6 +7,7 @@ pub mod cost_sheet;
 pub mod explanation;
 pub mod json;
 pub mod price_sheet;
+pub mod sheet;
 pub mod table;
 
 use crate::money::Usd;

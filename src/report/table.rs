@@ -3,6 +3,7 @@
 use comfy_table::CellAlignment;
 use comfy_table::Table;
 use comfy_table::presets;
+use unicode_width::UnicodeWidthStr;
 
 /// Which side a column's cells stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,11 @@ pub fn render(headings: &[(&str, Side)], rows: impl IntoIterator<Item = Vec<Stri
         text.push('\n');
     }
     text
+}
+
+/// Returns how many columns of a terminal a line takes.
+pub fn width(line: &str) -> usize {
+    UnicodeWidthStr::width(line)
 }
 
 #[cfg(test)]

@@ -23,12 +23,19 @@ const HOSTILE: &str = "a\u{1b}]0;b\u{7}\u{1b}[2J\u{9b}31m\u{202e}c\u{7f}\u{8}d";
 /// Returns every command, those that change something last, about a task, its enhancement and a session of it.
 fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> Vec<Vec<String>> {
     let day = "2000-01-01";
-    let commands: [&[&str]; 31] = [
+    let everything = "task,enhancement,branch,agent,skill,operation,model,session,project";
+    let commands: [&[&str]; 37] = [
         &["costs", "show", task, "--breakdown"],
         &["costs", "show", task, "--prices", "--history"],
         &["costs", "enhancement", enhancement],
         &["costs", "extract", task, transcript],
         &["costs", "sync", "--all"],
+        &["import", "token-csv", transcript],
+        &["record", "--model", session, "--input", "1", "--operation", task],
+        &["report", "--by", everything],
+        &["report", "--by", everything, "--format", "csv"],
+        &["report", "--by", everything, "--format", "markdown"],
+        &["report", "--by", everything, "--format", "html"],
         &["explain", task, "--all"],
         &["explain", session],
         &["task", "list"],
@@ -234,7 +241,8 @@ fn no_foreign_name_reaches_a_terminal_as_it_is() {
 
     let check = |command: &[String], output: &Output| {
         for bytes in [&output.stdout, &output.stderr] {
-            let seen = String::from_utf8_lossy(bytes);
+            // Lines of CSV end as RFC 4180 has it.
+            let seen = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
             let is_raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
             let raw = seen.chars().find(|c| is_raw(*c));
             assert_eq!(raw, None, "{command:?}: {seen:?}");

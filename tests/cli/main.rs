@@ -24,4 +24,5 @@ mod ledger_file;
 mod models;
 mod other_writers;
 mod reconcile;
+mod report;
 mod tasks;

@@ -1,0 +1,180 @@
+//! `cmat report`: what requests come to, by anything.
+
+use std::path::Path;
+
+use crate::cli::Comparison;
+use crate::cli::Format;
+use crate::cli::ReportArgs;
+use crate::cli::SortBy;
+use crate::commands::Context;
+use crate::commands::Exit;
+use crate::commands::Usage;
+use crate::commands::complain;
+use crate::commands::selection::Selection;
+use crate::config;
+use crate::disk::replace;
+use crate::disk::replace::Access;
+use crate::disk::replace::ReplaceError;
+use crate::period::Days;
+use crate::period::Unit;
+use crate::printable::printable_json;
+use crate::query::Dimension;
+use crate::query::Filter;
+use crate::report::Billing;
+use crate::report::sheet;
+use crate::report::sheet::Asked;
+use crate::report::sheet::Order;
+use crate::report::sheet::Repeats;
+use crate::report::sheet::Sheet;
+
+pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let by = dimensions(args)?;
+    if let Some(path) = args.output.as_deref().filter(|_| !args.force) {
+        refuse_existing(path)?;
+    }
+    let books = context.settled_books()?;
+    let calendar = context.config.calendar.clone();
+    let selection = context.selection(&args.selection, &books)?;
+    let compared = compared_days(args, &selection, context)?;
+    let groups = books.ledger.groups(&selection.filter, &by, &calendar)?;
+    let before = match compared {
+        Some(days) => {
+            let filter = Filter { period: calendar.period_of(days), ..selection.filter.clone() };
+            Some(books.ledger.groups(&filter, &by, &calendar)?)
+        }
+        None => None,
+    };
+    let mut sheet = Sheet::new(&by, groups, before, &calendar, context.config.billing);
+    match (args.sort, args.top) {
+        (Some(order), _) => sheet.sort(order_of(order)),
+        (None, Some(_)) => sheet.sort(Order::Cost),
+        (None, None) => {}
+    }
+    if let Some(n) = args.top {
+        sheet.keep_top(n as usize);
+    }
+    let asked = Asked {
+        filter: &selection.filter,
+        days: selection.days,
+        compared,
+        timezone: calendar.zone_name(),
+        now: context.config.now(),
+    };
+    if sheet.rows.is_empty() {
+        complain("no requests are recorded that this asks for");
+    }
+    let text = rendered(args, &sheet, &asked, context)?;
+    write(&text, args, context)?;
+    context.remark(&sheet.total.totals);
+    Ok(context.certain_exit(&sheet.total.totals))
+}
+
+fn dimensions(args: &ReportArgs) -> anyhow::Result<Vec<Dimension>> {
+    let mut by = Vec::new();
+    for dimension in &args.by {
+        if !by.contains(dimension) {
+            by.push(dimension.clone());
+        }
+    }
+    if by.is_empty() {
+        by.push(if args.compare.is_some() { Dimension::Model } else { Dimension::Time(Unit::Day) });
+    }
+    if args.breakdown && !by.contains(&Dimension::Model) {
+        by.push(Dimension::Model);
+    }
+    let is_time = |dimension: &&Dimension| matches!(dimension, Dimension::Time(_));
+    match by.iter().find(is_time) {
+        Some(time) if args.compare.is_some() => Err(Usage(format!(
+            "no {time} is in both periods: compare by something else, such as --by model or --by branch"
+        ))
+        .into()),
+        _ => Ok(by),
+    }
+}
+
+fn compared_days(
+    args: &ReportArgs,
+    selection: &Selection,
+    context: &Context<'_>,
+) -> anyhow::Result<Option<Days>> {
+    match args.compare {
+        None => Ok(None),
+        Some(Comparison::Days(range)) => context.days(range.since, range.until).map(Some),
+        Some(Comparison::Previous) => {
+            let days = selection.days.ok_or_else(|| {
+                Usage("previous to which days? Name them with --since or --during".to_owned())
+            })?;
+            days.previous().map(Some).map_err(|error| Usage(error.to_string()).into())
+        }
+    }
+}
+
+fn order_of(order: SortBy) -> Order {
+    match order {
+        SortBy::Cost => Order::Cost,
+        SortBy::Requests => Order::Requests,
+        SortBy::Tokens => Order::Tokens,
+        SortBy::Change => Order::Change,
+        SortBy::Name => Order::Name,
+    }
+}
+
+fn rendered(
+    args: &ReportArgs,
+    sheet: &Sheet,
+    asked: &Asked<'_>,
+    context: &Context<'_>,
+) -> anyhow::Result<String> {
+    let is_for_a_person = args.output.is_none() && config::stdout_is_terminal();
+    let usual = if is_for_a_person { Format::Table } else { Format::Plain };
+    let form = if context.global.json { Format::Json } else { args.format.unwrap_or(usual) };
+    Ok(match form {
+        // There is not even a total.
+        Format::Table | Format::Plain if sheet.rows.is_empty() => String::new(),
+        Format::Table => sheet::text(sheet, Repeats::Blank, config::width()),
+        Format::Plain => sheet::text(sheet, Repeats::Written, None),
+        Format::Json => format!("{}\n", printable_json(&sheet::json(sheet, asked))),
+        Format::Csv => sheet::csv(sheet),
+        Format::Markdown => sheet::markdown(sheet, None),
+        Format::Html => sheet::html(sheet, &caption(asked, context)),
+    })
+}
+
+/// Returns what a page says above the report.
+fn caption(asked: &Asked<'_>, context: &Context<'_>) -> String {
+    let mut caption = "Cost of Claude Code requests".to_owned();
+    if let Some(days) = asked.days {
+        caption.push_str(&format!(", {days}"));
+    }
+    for condition in &asked.filter.conditions {
+        caption.push_str(&format!(", {condition}"));
+    }
+    if context.config.billing == Billing::Subscription {
+        caption.push_str(" (API value, not a bill)");
+    }
+    caption
+}
+
+fn write(text: &str, args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
+    let Some(path) = &args.output else {
+        context.out.write_all(text.as_bytes())?;
+        return Ok(());
+    };
+    let path = context.config.cwd.join(path);
+    let written = match args.force {
+        true => replace::write(&path, text.as_bytes(), Access::Shared),
+        false => replace::create_new(&path, text.as_bytes(), Access::Shared),
+    };
+    written.map_err(|error| match error {
+        ReplaceError::Exists { .. } => exists(&path),
+        other => other.into(),
+    })
+}
+
+fn refuse_existing(path: &Path) -> anyhow::Result<()> {
+    if path.symlink_metadata().is_ok() { Err(exists(path)) } else { Ok(()) }
+}
+
+fn exists(path: &Path) -> anyhow::Error {
+    anyhow::anyhow!("`{}` is there already; --force replaces it", path.display())
+}

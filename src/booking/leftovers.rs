@@ -43,7 +43,7 @@ pub struct Finished {
     booked: Vec<IntentName>,
     /// Intents that cannot be read; they stay where they are.
     pub unreadable: Vec<OutboxError>,
-    /// Transcripts that could not be read.
+    /// Transcripts that could not be read, and intents that a row of the ledger stands in the way of.
     pub faults: Vec<BookingError>,
     /// What the task queues came to.
     pub projected: Projected,
@@ -124,7 +124,8 @@ impl Books {
                 continue;
             }
             let fault = match self.book_intent(Some(&name), &intent) {
-                Err(BookingError::Ledger(fault)) => return Err(fault.into()),
+                // What one row holds keeps one intent from being booked, not the others.
+                Err(BookingError::Ledger(fault)) if !fault.is_of_a_row() => return Err(fault.into()),
                 outcome => outcome.err(),
             };
             if self.ledger.is_booked(&name.to_string())? {

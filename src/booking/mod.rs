@@ -5,6 +5,7 @@
 //! decides nothing about money and reads neither clock nor environment.
 
 pub mod correction;
+pub mod foreign;
 pub mod leftovers;
 pub mod prices;
 pub mod projection;

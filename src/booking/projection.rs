@@ -6,31 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
-
-use walkdir::WalkDir;
 
 use crate::booking;
 use crate::booking::BookingError;
 use crate::booking::Books;
 use crate::booking::Queues;
-use crate::id::ModelId;
-use crate::id::SessionId;
+use crate::booking::foreign::figures;
+use crate::booking::foreign::keys_of;
 use crate::id::TaskId;
 use crate::ledger::Durability;
-use crate::ledger::foreign::ForeignFigures;
+use crate::ledger::LedgerError;
 use crate::ledger::foreign::Projection;
 use crate::ledger::foreign::Which;
 use crate::ledger::task::TaskDescription;
-use crate::money::Usd;
-use crate::printable::Printable;
 use crate::project::Project;
-use crate::summary::Elsewhere;
 use crate::summary::TaskSummary;
-use crate::summary::Totals;
 use crate::task_queue::Change;
 use crate::task_queue::CostKeys;
 use crate::task_queue::QueueDocument;
@@ -39,13 +32,7 @@ use crate::task_queue::QueuedTask;
 use crate::task_queue::TaskQueue;
 
 /// How long a queue that is being written, or locked, is waited for at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
-
-/// The most tokens of a kind that are believed of another writer's figures; the ledger can add up many of them.
-const MOST_TOKENS: u64 = 1 << 50;
-
-/// The most money that is believed of them: half a million USD.
-const MOST_USD: Usd = Usd::from_pico(1 << 59);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// What a projection came to.
 #[derive(Debug, Default)]
@@ -56,6 +43,8 @@ pub struct Projected {
     pub deferred: Vec<QueueError>,
     /// Tasks that cannot show their cost as they stand in their queue.
     pub n_refused: u64,
+    /// Tasks of which the ledger holds what cmat did not write; the others do not suffer from it.
+    pub faults: Vec<(String, LedgerError)>,
     /// What a person should know of the queues: figures of others that were replaced, tasks that stand there oddly.
     pub notes: Vec<String>,
 }
@@ -63,7 +52,7 @@ pub struct Projected {
 impl Projected {
     /// Returns whether every queue shows what the ledger knows.
     pub fn is_complete(&self) -> bool {
-        self.deferred.is_empty() && self.n_refused == 0
+        self.deferred.is_empty() && self.n_refused == 0 && self.faults.is_empty()
     }
 }
 
@@ -151,7 +140,7 @@ impl Books {
                 Ok(document) => document,
                 Err(error) => return Ok(Err(error)),
             };
-            let plans = self.plan(&document, std::mem::take(&mut waiting), &mut projected.notes)?;
+            let plans = self.plan(&document, std::mem::take(&mut waiting), projected)?;
             drop(document);
             let (change, changed) = match replace(self.queues, queue, &plans, deadline) {
                 Ok(replaced) => replaced,
@@ -187,20 +176,18 @@ impl Books {
         &mut self,
         document: &QueueDocument,
         projections: Vec<Projection>,
-        notes: &mut Vec<String>,
+        projected: &mut Projected,
     ) -> Result<Vec<Plan>, BookingError> {
         let mut plans = Vec::new();
-        for mut projection in projections {
-            let queued = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
-            let found = queued.as_ref().map(|task| task.costs.clone()).unwrap_or_default();
-            let mut wanted = self.wanted(&projection, &found)?;
-            if wanted.as_ref().is_some_and(|wanted| *wanted != found)
-                && self.is_foreign(&projection, &found)?
-            {
-                projection.baseline = Some(self.keep(&projection, &found, notes)?);
-                wanted = self.wanted(&projection, &found)?;
+        for projection in projections {
+            let name = projection.name.clone();
+            match self.plan_task(document, projection, &mut projected.notes) {
+                Ok(plan) => plans.push(plan),
+                Err(BookingError::Ledger(fault)) if fault.is_of_a_row() => {
+                    projected.faults.push((name, fault));
+                }
+                Err(fault) => return Err(fault),
             }
-            plans.push(Plan { projection, queued, found, wanted });
         }
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         for plan in &plans {
@@ -221,6 +208,22 @@ impl Books {
         Ok(plans)
     }
 
+    fn plan_task(
+        &mut self,
+        document: &QueueDocument,
+        mut projection: Projection,
+        notes: &mut Vec<String>,
+    ) -> Result<Plan, BookingError> {
+        let queued = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
+        let found = queued.as_ref().map(|task| task.costs.clone()).unwrap_or_default();
+        let mut wanted = self.wanted(&projection, &found)?;
+        if wanted.as_ref().is_some_and(|wanted| *wanted != found) && self.is_foreign(&projection, &found)? {
+            projection.baseline = Some(self.keep(&projection, &found, notes)?);
+            wanted = self.wanted(&projection, &found)?;
+        }
+        Ok(Plan { projection, queued, found, wanted })
+    }
+
     /// Returns what a task's keys shall hold, which hold `found`; `None` if cmat has no say in them.
     fn wanted(&self, projection: &Projection, found: &CostKeys) -> Result<Option<CostKeys>, BookingError> {
         let summary = self.ledger.task_summary(projection.task)?;
@@ -239,67 +242,6 @@ impl Books {
         // taken note of: another session may happen to cost the same.
         let agrees = is_from_elsewhere && is_noted && sums(found) == sums(&wanted);
         Ok(Some(if agrees { found.clone() } else { wanted }))
-    }
-
-    /// Returns whether figures are neither empty nor ours nor kept already.
-    fn is_foreign(&self, projection: &Projection, found: &CostKeys) -> Result<bool, BookingError> {
-        let text = figures(found);
-        Ok(*found != CostKeys::default()
-            && projection.baseline.as_ref() != Some(&text)
-            && !self.ledger.is_shown(projection.task, &projection.queue, &text)?
-            && !self.ledger.is_kept(projection.task, &projection.queue, &text)?)
-    }
-
-    /// Keeps what another writer left, and adds its increase to the task if it is from elsewhere; returns the new
-    /// baseline of the task's keys.
-    fn keep(
-        &mut self,
-        projection: &Projection,
-        found: &CostKeys,
-        notes: &mut Vec<String>,
-    ) -> Result<String, BookingError> {
-        let text = figures(found);
-        let baseline = projection.baseline.as_deref().map(keys_of).unwrap_or_default();
-        let increase = match found.session_id.as_deref().map(SessionId::new) {
-            Some(Ok(session)) if !self.is_known_session(&session)? => increase(&baseline, found),
-            _ => None,
-        };
-        if increase.is_none() {
-            notes.push(format!(
-                "task {}: another program had put cost_usd {} into `{}`; that is kept in the ledger, and replaced there \
-                 by what cmat recorded (`cmat doctor` tells more)",
-                Printable(&projection.name),
-                Printable(found.usd.as_deref().unwrap_or("-")),
-                projection.queue.display(),
-            ));
-        }
-        let mut recording = self.ledger.record(Durability::Irreplaceable, self.now)?;
-        recording.foreign_figures(
-            projection,
-            &ForeignFigures {
-                found: &text,
-                expected: projection.baseline.as_deref(),
-                seen: self.now,
-                increase,
-                model: found.model.as_deref(),
-                session: found.session_id.as_deref(),
-            },
-        )?;
-        recording.commit()?;
-        Ok(text)
-    }
-
-    fn is_known_session(&self, session: &SessionId) -> Result<bool, BookingError> {
-        let file_name = format!("{}.jsonl", session.as_str());
-        let stands_in = |folder: &PathBuf| {
-            WalkDir::new(folder.join("projects"))
-                .min_depth(2)
-                .max_depth(2)
-                .into_iter()
-                .filter_map(Result::ok)
-                .any(|entry| entry.file_name() == Path::new(&file_name))
-        };
-        Ok(self.ledger.knows_session(session)? || self.claude_folders.iter().any(stands_in))
     }
 }
 
@@ -355,26 +297,6 @@ fn oddities(queue: &TaskQueue, change: &Change) -> Vec<String> {
     malformed.chain(repeated).collect()
 }
 
-/// Returns what a task comes to by the figures that stand in its queue; `None` if they are none.
-///
-/// For tasks that the ledger has no request of: another program recorded them, before cmat or elsewhere.
-pub fn as_stored(queued: &QueuedTask, project: &Path) -> Option<TaskSummary> {
-    queued.costs.usd.as_ref()?;
-    let elsewhere = increase(&CostKeys::default(), &queued.costs)?;
-    let model = queued.costs.model.as_deref().and_then(|id| ModelId::new(id).ok());
-    Some(TaskSummary {
-        task: queued.id.clone(),
-        project: project.to_owned(),
-        title: queued.title.clone(),
-        enhancement: queued.enhancement.clone(),
-        agent: queued.assigned_agent.clone(),
-        totals: Totals::default(),
-        models: model.map(|id| (id, Totals::default())).into_iter().collect(),
-        sessions: Vec::new(),
-        elsewhere,
-    })
-}
-
 /// Returns the seven values that show what a task comes to; `found` fills in what only another writer knows.
 fn cost_keys(summary: &TaskSummary, found: &CostKeys) -> CostKeys {
     CostKeys {
@@ -392,69 +314,4 @@ fn cost_keys(summary: &TaskSummary, found: &CostKeys) -> CostKeys {
 fn sums(keys: &CostKeys) -> [Option<&str>; 5] {
     let [sums @ .., _model, _session] = keys.pairs().map(|(_, value)| value);
     sums
-}
-
-/// The seven values as the ledger stores them.
-fn figures(keys: &CostKeys) -> String {
-    serde_json::json!(keys.pairs().map(|(_, value)| value)).to_string()
-}
-
-fn keys_of(figures: &str) -> CostKeys {
-    let values: [Option<String>; 7] = serde_json::from_str(figures).unwrap_or_default();
-    let [input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, usd, model, session_id] =
-        values;
-    CostKeys { input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, usd, model, session_id }
-}
-
-/// Returns what `found` has more than `baseline`, or `None` if any field fell, is no number or is absurd.
-fn increase(baseline: &CostKeys, found: &CostKeys) -> Option<Elsewhere> {
-    let count = |value: &Option<String>| {
-        let count = value.as_deref().map_or(Some(0), |text| text.trim().parse::<u64>().ok());
-        count.filter(|count| *count <= MOST_TOKENS)
-    };
-    let more =
-        |found: &Option<String>, baseline: &Option<String>| count(found)?.checked_sub(count(baseline)?);
-    let amount = |value: &Option<String>| {
-        let amount = value.as_deref().map_or(Some(Usd::ZERO), |text| text.parse().ok());
-        amount.filter(|amount| *amount <= MOST_USD)
-    };
-    let cost = amount(&found.usd)? - amount(&baseline.usd)?;
-    (cost >= Usd::ZERO).then_some(Elsewhere {
-        entries: 1,
-        input: more(&found.input_tokens, &baseline.input_tokens)?,
-        output: more(&found.output_tokens, &baseline.output_tokens)?,
-        cache_write: more(&found.cache_creation_tokens, &baseline.cache_creation_tokens)?,
-        cache_read: more(&found.cache_read_tokens, &baseline.cache_read_tokens)?,
-        cost,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(input: &str, usd: &str) -> CostKeys {
-        CostKeys { input_tokens: Some(input.to_owned()), usd: Some(usd.to_owned()), ..CostKeys::default() }
-    }
-
-    #[test]
-    fn figures_survive_being_stored() {
-        let keys = keys("12", "0.5000");
-        assert_eq!(keys_of(&figures(&keys)), keys);
-    }
-
-    #[test]
-    fn an_increase_needs_every_field_to_stand_or_grow() {
-        let check = |baseline, found, expected: Option<(u64, &str)>| {
-            let increase = increase(&baseline, &found).map(|more| (more.input, more.cost.to_string()));
-            assert_eq!(increase, expected.map(|(input, cost)| (input, cost.to_owned())));
-        };
-        check(CostKeys::default(), keys("12", "0.5"), Some((12, "0.5")));
-        check(keys("10", "0.5"), keys("12", "0.75"), Some((2, "0.25")));
-        check(keys("13", "0.5"), keys("12", "0.75"), None);
-        check(keys("10", "0.8"), keys("12", "0.75"), None);
-        check(keys("10", "0.5"), keys("much", "0.75"), None);
-        check(keys("10", "0.5"), keys("18446744073709551615", "0.75"), None);
-        check(keys("10", "0.5"), keys("12", "99999999999999999"), None);
-    }
 }

@@ -65,6 +65,9 @@ pub struct ReconcileArgs {
     /// Show what would be recorded and restored, change nothing, and exit with 5 if there is something.
     #[arg(long)]
     pub dry_run: bool,
+    /// Add to this task what its queue holds beyond the ledger, such as after the ledger was rebuilt.
+    #[arg(long, value_name = "TASK")]
+    pub adopt: Vec<String>,
 }
 
 /// `cmat reattribute`

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::booking;
 use crate::booking::Books;
-use crate::booking::projection;
+use crate::booking::foreign;
 use crate::cli::CostsCommand;
 use crate::cli::EnhancementArgs;
 use crate::cli::ExtractArgs;
@@ -123,7 +123,7 @@ fn show(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         return show_summary(&summary, &books, args, context);
     }
     let queued = queued_task(&task, &books, context);
-    match queued.and_then(|queued| projection::as_stored(&queued, &context.config.project.root)) {
+    match queued.and_then(|queued| foreign::as_stored(&queued, &context.config.project.root)) {
         Some(stored) => show_summary(&stored, &books, args, context),
         None => Err(NotFound(format!("no cost data found for task: {task}")).into()),
     }
@@ -225,7 +225,7 @@ fn stored_tasks(name: &str, books: &Books, context: &Context<'_>) -> Vec<TaskSum
     document
         .tasks()
         .filter(|queued| queued.enhancement.as_deref() == Some(name))
-        .filter_map(|queued| projection::as_stored(&queued, &project.root))
+        .filter_map(|queued| foreign::as_stored(&queued, &project.root))
         .collect()
 }
 

@@ -48,6 +48,7 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::logging;
 use crate::outbox::Outbox;
+use crate::printable::Printable;
 use crate::printable::printable_json;
 use crate::printable::printable_lines;
 use crate::report::Billing;
@@ -293,7 +294,10 @@ fn faults_of_queues(projected: &Projected) -> Vec<String> {
         .deferred
         .iter()
         .map(|fault| format!("recorded, but not yet shown in the task queue: {}", chain(fault)));
-    deferred.chain(projected.notes.iter().cloned()).collect()
+    let faults = projected.faults.iter().map(|(task, fault)| {
+        format!("task {}: its queue was left as it is: {}", Printable(task), chain(fault))
+    });
+    deferred.chain(faults).chain(projected.notes.iter().cloned()).collect()
 }
 
 /// Returns an error and what caused it as one message.

@@ -1,12 +1,17 @@
 //! Puts a ledger that is damaged or gone back, and says so: what of it can be had again comes from a backup, from what
 //! hooks left and from the transcripts.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
+use crate::booking;
+use crate::booking::BookingError;
 use crate::booking::Books;
+use crate::booking::foreign;
 use crate::booking::leftovers::Ripe;
 use crate::commands::Context;
 use crate::commands::LEDGER_PATIENCE;
+use crate::commands::PATIENCE;
 use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
@@ -34,11 +39,9 @@ pub(super) fn open(context: &Context<'_>, deadline: Instant) -> anyhow::Result<B
 
 /// Returns whether an error comes from a ledger that is damaged or gone.
 pub(super) fn is_loss(fault: &anyhow::Error) -> bool {
-    fault.chain().any(|cause| {
-        cause.downcast_ref::<LedgerError>().is_some_and(LedgerError::is_loss)
-            || cause.downcast_ref::<crate::booking::BookingError>().is_some_and(
-                |fault| matches!(fault, crate::booking::BookingError::Ledger(fault) if fault.is_loss()),
-            )
+    fault.chain().any(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(fault), _) | (_, Some(BookingError::Ledger(fault))) => LedgerError::is_loss(fault),
+        _ => false,
     })
 }
 
@@ -70,9 +73,38 @@ pub(super) fn rebuild(context: &Context<'_>) -> anyhow::Result<()> {
         counted(n_new, "new request"),
         match &recovered.backup {
             Some(_) => "What hooks and people said of tasks since that backup is lost.",
-            None => "What hooks and people said of tasks is lost; task queues keep what they show of them.",
+            None => "What hooks and people said of tasks is lost.",
         },
     ));
+    tell_what_only_the_queue_knows(&books, context)
+}
+
+/// Tells of tasks whose cost stands in the queue of this project alone.
+fn tell_what_only_the_queue_knows(books: &Books, context: &Context<'_>) -> anyhow::Result<()> {
+    let project = &context.config.project;
+    let Some(queue) = booking::find_queue(project) else { return Ok(()) };
+    let Ok(document) = queue.read(Instant::now() + PATIENCE) else { return Ok(()) };
+    let mut recorded = BTreeSet::new();
+    for row in books.ledger.tasks_of_project(&project.root)? {
+        let summary = books.ledger.task_summary(row)?;
+        if summary.totals.requests > 0 || summary.elsewhere.entries > 0 {
+            recorded.insert(summary.task);
+        }
+    }
+    let only_there: Vec<_> = document
+        .tasks()
+        .filter(|queued| !recorded.contains(&queued.id))
+        .filter_map(|queued| foreign::as_stored(&queued, &project.root))
+        .collect();
+    if let Some(first) = only_there.first() {
+        complain(&format!(
+            "`{}` shows the cost of {} that the ledger knows nothing of, such as {2}: `cmat reconcile --adopt {2}` \
+             books it",
+            queue.path().display(),
+            counted(only_there.len(), "task"),
+            first.task,
+        ));
+    }
     Ok(())
 }
 

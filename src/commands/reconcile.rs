@@ -11,22 +11,28 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 use walkdir::WalkDir;
 
+use crate::booking::BookingError;
 use crate::booking::Books;
 use crate::booking::leftovers::Ripe;
 use crate::booking::session_files;
 use crate::cli::ReconcileArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::NotFound;
 use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
+use crate::commands::costs;
 use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
 use crate::commands::rebuild;
 use crate::commands::rehearsal::Rehearsal;
+use crate::id::TaskId;
+use crate::money::Usd;
 use crate::outbox::Outbox;
 use crate::project;
 use crate::report::counted;
+use crate::summary::Elsewhere;
 
 /// Which transcripts are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,10 @@ pub(super) enum Transcripts {
     /// Those of all projects.
     All,
 }
+
+/// What a person adopts where the ledger knows it all.
+const NOTHING: Elsewhere =
+    Elsewhere { entries: 1, input: 0, output: 0, cache_write: 0, cache_read: 0, cost: Usd::ZERO };
 
 /// What reading transcripts came to.
 #[derive(Debug, Default)]
@@ -51,6 +61,8 @@ struct Reconciled {
     visited: Visited,
     n_new: u64,
     n_finished: u64,
+    /// What tasks had beyond the ledger.
+    adopted: Vec<(TaskId, Elsewhere)>,
     n_written: u64,
     is_complete: bool,
 }
@@ -58,7 +70,10 @@ struct Reconciled {
 impl Reconciled {
     /// Tells whether anything was behind.
     fn found_drift(&self) -> bool {
-        self.n_new > 0 || self.n_finished > 0 || self.n_written > 0
+        self.n_new > 0
+            || self.n_finished > 0
+            || self.n_written > 0
+            || self.adopted.iter().any(|(_, more)| *more != NOTHING)
     }
 }
 
@@ -93,6 +108,7 @@ fn reconcile(
     }
     let which = if args.all { Transcripts::All } else { Transcripts::OfProject };
     let visited = visit(which, books, context)?;
+    let adopted = adopt(&args.adopt, books, context)?;
     books.show_late_tasks(&context.config.project)?;
     let projected = books.project_all()?;
     books.ledger.sum_up_all()?;
@@ -105,9 +121,31 @@ fn reconcile(
         visited,
         n_new: books.ledger.n_all_requests()?.saturating_sub(before),
         n_finished: finished.n_booked,
+        adopted,
         n_written: projected.n_written + n_written_before,
         is_complete: projected.is_complete(),
     })
+}
+
+/// Adds to tasks of this project what their queue holds beyond the ledger.
+fn adopt(
+    tasks: &[String],
+    books: &mut Books,
+    context: &Context<'_>,
+) -> anyhow::Result<Vec<(TaskId, Elsewhere)>> {
+    let project = &context.config.project;
+    let mut adopted = Vec::new();
+    for task in tasks {
+        let task = TaskId::new(task)?;
+        if !costs::is_known_task(&task, books, project)? {
+            return Err(NotFound(format!("task not found: {task} (`cmat task list` lists them)")).into());
+        }
+        match books.adopt(project, &task)? {
+            Some(more) => adopted.push((task, more)),
+            None => complain(&format!("task {task}: no figures of others that are not counted already")),
+        }
+    }
+    Ok(adopted)
 }
 
 /// Reads on in transcripts.
@@ -123,7 +161,7 @@ pub(super) fn visit(which: Transcripts, books: &mut Books, context: &Context<'_>
         progress.inc(1);
         match books.book_session(&transcript, None, None) {
             Ok(_session) => visited.n_sessions += 1,
-            Err(crate::booking::BookingError::Ledger(fault)) => return Err(fault.into()),
+            Err(BookingError::Ledger(fault)) if !fault.is_of_a_row() => return Err(fault.into()),
             Err(fault) => {
                 visited.n_unreadable += 1;
                 progress.suspend(|| complain(&chain(&fault)));
@@ -142,7 +180,7 @@ fn progress(n_transcripts: usize) -> ProgressBar {
 }
 
 fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let Reconciled { visited, n_new, n_finished, n_written, .. } = reconciled;
+    let Reconciled { visited, n_new, n_finished, adopted, n_written, .. } = reconciled;
     if context.global.json {
         return context.print_json(&json!({
             "schema": "cmat.reconcile/1",
@@ -151,6 +189,7 @@ fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>
             "new_requests": n_new,
             "intents_booked": n_finished,
             "tasks_written": n_written,
+            "adopted": adopted.iter().map(|(task, more)| json!({ "task": task, "cost_usd": more.cost })).collect::<Vec<_>>(),
             "unreadable": visited.n_unreadable,
         }));
     }
@@ -166,6 +205,16 @@ fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>
         )?;
     } else {
         writeln!(context.out, "{sessions} read, {requests}; {hook_runs} finished, {tasks} written")?;
+    }
+    for (task, more) in adopted {
+        match *more == NOTHING {
+            true => writeln!(context.out, "task {task}: the ledger knows all that its queue held")?,
+            false => writeln!(
+                context.out,
+                "task {task}: ${} added, which its queue held beyond the ledger",
+                more.cost.fixed(4)
+            )?,
+        }
     }
     if visited.n_sessions == 0 && visited.n_elsewhere > 0 {
         complain(&format!(

@@ -13,6 +13,7 @@ use rusqlite::params;
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::health::Counted;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
@@ -55,18 +56,39 @@ pub struct ForeignFigures<'a> {
     pub session: Option<&'a str>,
 }
 
+/// Figures of another writer that were kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFigures {
+    id: i64,
+    /// The seven values as found, as JSON.
+    pub found: String,
+    /// The figures that the ledger had taken note of there, as JSON.
+    pub expected: Option<String>,
+}
+
 impl Ledger {
     /// Returns the queues that do not show what the ledger knows; with `All`, every queue that shows a task.
     pub fn projections(&self, which: Which) -> Result<Vec<Projection>, LedgerError> {
-        let condition = match which {
-            Which::Pending => "changes > shown_changes",
-            Which::All => "true",
-        };
+        self.projections_where(
+            match which {
+                Which::Pending => "changes > shown_changes",
+                Which::All => "true",
+            },
+            None,
+        )
+    }
+
+    /// Returns the queues that show a task.
+    pub fn projections_of(&self, task: TaskRow) -> Result<Vec<Projection>, LedgerError> {
+        self.projections_where("true", Some(task.0))
+    }
+
+    fn projections_where(&self, condition: &str, task: Option<i64>) -> Result<Vec<Projection>, LedgerError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT task.id, task.name, queue, changes, baseline
-             FROM projection JOIN task ON task.id = projection.task WHERE {condition} ORDER BY queue, task.id"
+             FROM projection JOIN task ON task.id = projection.task WHERE {condition} AND (?1 IS NULL OR task.id = ?1) ORDER BY queue, task.id"
         ))?;
-        let mut rows = statement.query([])?;
+        let mut rows = statement.query([task])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(Projection {
@@ -123,12 +145,21 @@ impl Ledger {
 
     /// Returns what other writers recorded for a task and the ledger adopted.
     pub(super) fn elsewhere(&self, task: TaskRow) -> Result<Elsewhere, LedgerError> {
+        self.counted(task, i64::MAX)
+    }
+
+    /// Returns what the ledger had adopted for a task when it kept those figures.
+    pub fn counted_before(&self, task: TaskRow, kept: &KeptFigures) -> Result<Elsewhere, LedgerError> {
+        self.counted(task, kept.id)
+    }
+
+    fn counted(&self, task: TaskRow, before: i64) -> Result<Elsewhere, LedgerError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT count(*), coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cache_write), 0),
                     coalesce(sum(cache_read), 0), coalesce(sum(cost), 0)
-             FROM foreign_figures WHERE task = ?1 AND adopted",
+             FROM foreign_figures WHERE task = ?1 AND adopted AND id < ?2",
         )?;
-        let counts: [i64; 6] = statement.query_row([task.0], |row| {
+        let counts: [i64; 6] = statement.query_row([task.0, before], |row| {
             Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
         })?;
         let [entries, input, output, cache_write, cache_read, cost] = counts;
@@ -142,13 +173,25 @@ impl Ledger {
         })
     }
 
-    /// Returns how many writings of others were replaced without being adopted.
-    pub fn n_replaced_figures(&self) -> Result<u64, LedgerError> {
-        unsigned(self.connection.query_row(
-            "SELECT count(*) FROM foreign_figures WHERE NOT adopted",
-            [],
-            |row| row.get(0),
-        )?)
+    /// Returns figures of others for a task that were replaced without being adopted, in the order they were found.
+    pub fn figures_not_counted(&self, task: TaskRow) -> Result<Vec<KeptFigures>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, found, expected FROM foreign_figures WHERE task = ?1 AND NOT adopted ORDER BY id",
+        )?;
+        let kept = statement
+            .query_map([task.0], |row| {
+                Ok(KeptFigures { id: row.get(0)?, found: row.get(1)?, expected: row.get(2)? })
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(kept)
+    }
+
+    /// Returns how many writings of others were replaced without being adopted, and the task of the latest.
+    pub fn replaced_figures(&self) -> Result<Option<Counted>, LedgerError> {
+        self.counted_example(
+            "SELECT count(*), name, max(foreign_figures.id) FROM foreign_figures
+             JOIN task ON task.id = foreign_figures.task WHERE NOT adopted",
+        )
     }
 }
 
@@ -169,8 +212,6 @@ impl Recording<'_> {
         figures: &ForeignFigures<'_>,
     ) -> Result<(), LedgerError> {
         let increase = figures.increase.unwrap_or_default();
-        let cost = i64::try_from(increase.cost.pico())
-            .map_err(|_| LedgerError::Corrupt { what: format!("amount {}", increase.cost) })?;
         self.transaction.execute(
             "INSERT INTO foreign_figures (task, queue, found, expected, seen, adopted, input, output,
                  cache_write, cache_read, cost, model, session)
@@ -186,13 +227,37 @@ impl Recording<'_> {
                 signed(increase.output)?,
                 signed(increase.cache_write)?,
                 signed(increase.cache_read)?,
-                cost,
+                stored_amount(increase.cost)?,
                 figures.model,
                 figures.session,
             ],
         )?;
         self.set_baseline(projection, figures.found)?;
         self.touched.entry(projection.task.0).or_default();
+        Ok(())
+    }
+
+    /// Adds `increase`, what those figures hold beyond the ledger, to a task; others of the task add nothing then.
+    pub fn adopt(
+        &mut self,
+        task: TaskRow,
+        kept: &KeptFigures,
+        increase: Elsewhere,
+    ) -> Result<(), LedgerError> {
+        self.transaction.execute("UPDATE foreign_figures SET adopted = 1 WHERE task = ?1", [task.0])?;
+        self.transaction.execute(
+            "UPDATE foreign_figures SET input = ?2, output = ?3, cache_write = ?4, cache_read = ?5, cost = ?6
+             WHERE id = ?1",
+            params![
+                kept.id,
+                signed(increase.input)?,
+                signed(increase.output)?,
+                signed(increase.cache_write)?,
+                signed(increase.cache_read)?,
+                stored_amount(increase.cost)?,
+            ],
+        )?;
+        self.touched.entry(task.0).or_default();
         Ok(())
     }
 
@@ -232,4 +297,8 @@ impl Recording<'_> {
             .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
         Ok(())
     }
+}
+
+fn stored_amount(amount: Usd) -> Result<i64, LedgerError> {
+    i64::try_from(amount.pico()).map_err(|_| LedgerError::Corrupt { what: format!("amount {amount}") })
 }

@@ -50,12 +50,12 @@ impl Ledger {
             Doubt::Conflicting => "conflicting",
         };
         // With one max() SQLite takes the other columns from the row that has it.
-        self.counted(&format!("SELECT count(*), key, max(at) FROM request WHERE {condition}"))
+        self.counted_example(&format!("SELECT count(*), key, max(at) FROM request WHERE {condition}"))
     }
 
     /// Returns the sessions that ended and have no transcript, as empty ones do; `None` if there is none.
     pub fn sessions_without_transcript(&self) -> Result<Option<Counted>, LedgerError> {
-        self.counted(
+        self.counted_example(
             "SELECT count(*), name, max(ended) FROM session
              WHERE ended IS NOT NULL AND NOT EXISTS (SELECT 1 FROM file WHERE file.session = session.id)",
         )
@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     /// Runs a query for a count and an example.
-    fn counted(&self, query: &str) -> Result<Option<Counted>, LedgerError> {
+    pub(super) fn counted_example(&self, query: &str) -> Result<Option<Counted>, LedgerError> {
         let (n, example): (i64, Option<String>) =
             self.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let n = unsigned(n)?;

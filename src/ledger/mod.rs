@@ -152,6 +152,16 @@ impl LedgerError {
             _ => false,
         }
     }
+
+    /// Returns whether one stored value is to blame, so that other rows can be used all the same.
+    pub fn is_of_a_row(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Json(_) => true,
+            // What SQLite itself says is about the file or the system; the rest is about a value.
+            Self::Sqlite(fault) => fault.sqlite_error_code().is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// How sure a transaction must be on disk before it counts as done.

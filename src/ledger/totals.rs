@@ -68,6 +68,21 @@ impl Ledger {
         }))
     }
 
+    /// Returns what a task came to up to the last request that `session` owns; `None` if it owns none.
+    pub fn totals_until(&self, task: TaskRow, session: Option<&str>) -> Result<Option<Totals>, LedgerError> {
+        let last: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT max(at) FROM request WHERE owner = (SELECT id FROM session WHERE name = ?1)",
+            )?
+            .query_row([session], |row| row.get(0))?;
+        let Some(last) = last else { return Ok(None) };
+        let sums = self.sums("request.task = ?1 AND request.at <= ?2", &[&task.0, &last])?;
+        let mut totals = Totals::default();
+        sums.iter().for_each(|sum| totals.add(&sum.of_requests(false)));
+        Ok(Some(totals))
+    }
+
     /// Returns how many requests a session owns.
     pub fn n_requests(&self, session: &SessionId) -> Result<u64, LedgerError> {
         unsigned(
@@ -89,6 +104,18 @@ impl Ledger {
         let known = self
             .connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE name = ?1 AND project IS NOT NULL)")?
+            .query_row([session.as_str()], |row| row.get(0))?;
+        Ok(known)
+    }
+
+    /// Returns whether a request that the session owns belongs to a task.
+    pub fn has_task(&self, session: &SessionId) -> Result<bool, LedgerError> {
+        let known = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM request WHERE task IS NOT NULL
+                                AND owner = (SELECT id FROM session WHERE name = ?1))",
+            )?
             .query_row([session.as_str()], |row| row.get(0))?;
         Ok(known)
     }

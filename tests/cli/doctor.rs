@@ -221,7 +221,7 @@ fn figures_of_a_second_cost_writer() {
     let queue = fs::read_to_string(project.queue_path()).unwrap();
     fs::write(project.queue_path(), queue.replace("0.0915", "0.3333")).unwrap();
     project.run(["reconcile"]);
-    assert_snapshot!(check(&project, "figures of others"), @"! | 1 set of another writer: kept, and replaced in the queue | cmat init --replace, if a second cost hook writes them");
+    assert_snapshot!(check(&project, "figures of others"), @"! | 1 set replaced in the queue and kept, such as of task_1 | cmat init --replace, if a second cost hook wrote them; else cmat reconcile --adopt task_1");
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn a_damaged_ledger_without_a_backup_is_rebuilt_from_transcripts() {
     1 session read, 0 new requests; 0 hook runs finished, 0 tasks written
     --- stderr
     Warning: the ledger `[cmat]/ledger.db` was damaged; it is kept as `[cmat]/ledger.db.corrupt-20261121T120000Z`. There is no backup of it; all transcripts are being read.
-    The ledger is back: 1 session read, 1 new request. What hooks and people said of tasks is lost; task queues keep what they show of them.
+    The ledger is back: 1 session read, 1 new request. What hooks and people said of tasks is lost.
+    `[project]/.claude/data/task_queue.json` shows the cost of 1 task that the ledger knows nothing of, such as task_1: `cmat reconcile --adopt task_1` books it
     ");
     assert_snapshot!(project.run(["reconcile"]), @"1 session read, 0 new requests; 0 hook runs finished, 0 tasks written");
 }

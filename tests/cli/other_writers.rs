@@ -99,3 +99,73 @@ fn another_writer_of_the_same_session_is_overruled() {
     project.run(["reconcile"]);
     assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""));
 }
+
+/// Writes a task's figures as the Python cost hook does: one rewrite of the whole file for each, the session last.
+fn python_hook(project: &TestProject, values: [&str; 7], mut between: impl FnMut()) {
+    for (key, value) in SEVEN.into_iter().zip(values) {
+        rewrite(project, &[(key, json!(value))]);
+        between();
+    }
+}
+
+#[test]
+fn a_python_cost_hook_beside_ours_changes_no_total() {
+    let project = project();
+    let stored = project.stored("task_1");
+    // It sums every line, so its counts are too large; ours looks after each of its seven writings.
+    let twice = ["2000", "2000", "0", "0", "0.0360", "Claude Sonnet 4", "s-1"];
+    python_hook(&project, twice, || {
+        project.run(["reconcile"]);
+    });
+    project.run(["reconcile"]);
+    assert_eq!(project.stored("task_1"), stored);
+    python_hook(&project, twice, || {});
+    assert!(project.run(["reconcile"]).contains("another program had put cost_usd 0.0360"));
+    assert_eq!(project.stored("task_1"), stored);
+}
+
+#[test]
+fn a_python_cost_hook_of_another_machine_is_added_once() {
+    let project = project();
+    python_hook(&project, ["3000", "1500", "0", "0", "0.0318", "Claude Sonnet 4", "theirs"], || {});
+    for _ in 0..3 {
+        project.run(["reconcile"]);
+    }
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0318\""), "{}", project.stored("task_1"));
+}
+
+#[test]
+fn a_ledger_that_was_deleted_leaves_to_a_person_what_only_the_queue_knows() {
+    let project = project().session("s-2", &[request("msg_2", SONNET, [2_000, 2_000, 0, 0])]);
+    project.end_session("task_1", "s-2");
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0540\""));
+    fs::remove_dir_all(project.cmat_home()).unwrap();
+    fs::remove_file(project.transcript_path("s-1")).unwrap();
+    let mut later = request("msg_3", SONNET, [1_000, 1_000, 0, 0]);
+    later["timestamp"] = json!("2026-11-20T13:00:00.000Z");
+    let project = project.session("s-3", &[later]);
+    project.end_session("task_1", "s-3");
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""));
+    project.run(["reconcile"]);
+    assert_snapshot!(project.run(["reconcile", "--adopt", "task_1", "--dry-run"]), @"
+    2 sessions read; to do: 0 new requests to record, 0 hook runs to finish, 1 task to write
+    Dry run: nothing was changed.
+    task task_1: $0.0180 added, which its queue held beyond the ledger
+    --- exit 5
+    ");
+    assert_snapshot!(project.run(["reconcile", "--adopt", "task_1"]), @"
+    2 sessions read, 0 new requests; 0 hook runs finished, 1 task written
+    task task_1: $0.0180 added, which its queue held beyond the ledger
+    ");
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0720\""), "{}", project.stored("task_1"));
+    assert_snapshot!(project.run(["reconcile", "--adopt", "task_1"]), @"
+    2 sessions read, 0 new requests; 0 hook runs finished, 0 tasks written
+    --- stderr
+    task task_1: no figures of others that are not counted already
+    ");
+    assert_snapshot!(project.run(["reconcile", "--adopt", "task_9"]), @"
+    --- stderr
+    Error: task not found: task_9 (`cmat task list` lists them)
+    --- exit 1
+    ");
+}

@@ -68,11 +68,11 @@ fn a_dry_run_tells_of_figures_that_another_program_changed() {
     let queue = fs::read_to_string(project.queue_path()).unwrap();
     fs::write(project.queue_path(), queue.replace("\"0.0180\"", "\"0.0900\"")).unwrap();
     let before = kept(&project);
-    assert_snapshot!(project.run(["reconcile", "--dry-run"]), @r"
+    assert_snapshot!(project.run(["reconcile", "--dry-run"]), @"
     1 session read; to do: 0 new requests to record, 0 hook runs to finish, 1 task to write
     Dry run: nothing was changed.
     --- stderr
-    `cmat reconcile` would say: task task_1: another program had put cost_usd 0.0900 into `[project]/.claude/data/task_queue.json`; that is kept in the ledger, and replaced there by what cmat recorded (`cmat doctor` tells more)
+    `cmat reconcile` would say: task task_1: another program had put cost_usd 0.0900 into `[project]/.claude/data/task_queue.json`; that is kept in the ledger, and replaced there by what cmat recorded (`cmat reconcile --adopt task_1` adds what it holds beyond that)
     --- exit 5
     ");
     assert_eq!(kept(&project), before);

@@ -38,16 +38,23 @@ fn shown(rooms: &Rooms, n: usize) -> (String, String, String) {
 
 /// Has a session of one request end: `input` tokens of Haiku, at a dollar for a million.
 fn end(rooms: &Rooms, session: &str, task: &str, input: u64) {
+    line(rooms, session, input);
+    rooms.assign_to(&session.parse().unwrap(), task);
+    rooms.project_pending();
+}
+
+/// Reads the transcript of a session of one request, made at the minute that its name tells.
+fn line(rooms: &Rooms, session: &str, input: u64) {
+    let minute: u32 = session.trim_matches(char::is_alphabetic).parse().unwrap_or(0);
     let line = json!({
-        "type": "assistant", "sessionId": session, "timestamp": "2026-11-20T12:00:00Z", "uuid": format!("u-{session}"),
+        "type": "assistant", "sessionId": session, "timestamp": format!("2026-11-20T12:{minute:02}:00Z"), "uuid": format!("u-{session}"),
+        "cwd": rooms.project().root,
         "message": {"id": format!("msg-{session}"), "model": "claude-haiku-4-5", "content": ["said"],
             "stop_reason": "end_turn", "usage": {"input_tokens": input, "output_tokens": 0}},
     });
     let file = format!("{session}.jsonl");
     rooms.write(Path::new(&file), format!("{line}\n").as_bytes());
     rooms.read(Path::new(&file));
-    rooms.assign_to(&session.parse().unwrap(), task);
-    rooms.project_pending();
 }
 
 fn check(rooms: &Rooms, n: usize, expected: (&str, &str, &str)) {
@@ -74,7 +81,7 @@ fn figures_that_a_new_ledger_would_write_itself_are_not_reported_as_foreign() {
     let rebuilt = Rooms::beside(&rooms);
     end(&rebuilt, "s", "t", 100);
     check(&rooms, 0, ("100", "0.0001", "s"));
-    assert_eq!(rebuilt.books.borrow().ledger.n_replaced_figures().unwrap(), 0);
+    assert_eq!(rebuilt.books.borrow().ledger.replaced_figures().unwrap(), None);
 }
 
 #[test]
@@ -85,7 +92,8 @@ fn absurd_figures_of_another_writer_are_replaced_and_block_nothing() {
     put(&rooms, &json!({"tasks": [{"id": "t", "metadata": absurd}]}));
     end(&rooms, "s", "t", 100);
     check(&rooms, 0, ("100", "0.0001", "s"));
-    assert_eq!(rooms.books.borrow().ledger.n_replaced_figures().unwrap(), 1);
+    let replaced = rooms.books.borrow().ledger.replaced_figures().unwrap().unwrap();
+    assert_eq!((replaced.n, replaced.example.as_str()), (1, "t"));
 }
 
 #[test]
@@ -143,6 +151,56 @@ fn two_sessions_of_two_machines_that_cost_the_same_are_two() {
     end(&mine, "s1", "t", 29_100);
     mine.project_all();
     assert_eq!(shown(&mine, 0).0, "58200");
+}
+
+#[test]
+fn what_one_row_of_the_ledger_holds_keeps_no_other_task_from_its_queue() {
+    let rooms = Rooms::new();
+    let theirs = json!({"cost_input_tokens": "70", "cost_usd": "0.0007", "session_id": "theirs"});
+    put(&rooms, &json!({"tasks": [{"id": "a", "metadata": theirs}, {"id": "b", "metadata": {}}]}));
+    end(&rooms, "s", "a", 100);
+    rooms.tamper("UPDATE foreign_figures SET input = -70");
+    end(&rooms, "s2", "a", 100);
+    end(&rooms, "s3", "b", 100);
+    check(&rooms, 1, ("100", "0.0001", "s3"));
+    check(&rooms, 0, ("170", "0.0008", "s"));
+    let projected = rooms.books.borrow_mut().project_pending().unwrap();
+    assert!(!projected.is_complete());
+    let [(task, fault)] = projected.faults.as_slice() else { panic!("{projected:?}") };
+    assert_eq!(
+        (task.as_str(), fault.to_string().as_str()),
+        ("a", "ledger holds count -70 that cmat did not write")
+    );
+    rooms.tamper("UPDATE foreign_figures SET input = 70");
+    rooms.project_pending();
+    check(&rooms, 0, ("270", "0.0009", "s2"));
+}
+
+#[test]
+fn what_a_queue_holds_beyond_a_ledger_that_was_rebuilt_is_added_when_a_person_says_so() {
+    let lost = Rooms::new();
+    with_queue(&lost, &["t"]);
+    for (session, input) in [("s1", 1_000_000), ("s2", 2_000_000)] {
+        end(&lost, session, "t", input);
+    }
+    check(&lost, 0, ("3000000", "3.0000", "s2"));
+    let rebuilt = Rooms::beside(&lost);
+    // Of the two only the later transcript is left; nobody knows which task it was of.
+    for session in ["s2", "s3"] {
+        line(&rebuilt, session, 2_000_000);
+    }
+    rebuilt.assign_to(&"s3".parse().unwrap(), "t");
+    rebuilt.project_pending();
+    check(&rebuilt, 0, ("2000000", "2.0000", "s3"));
+    let adopt = || {
+        let more = rebuilt.books.borrow_mut().adopt(rebuilt.project(), &"t".parse().unwrap()).unwrap();
+        rebuilt.project_all();
+        more.map(|more| (more.input, more.cost.to_string()))
+    };
+    assert_eq!(adopt(), Some((1_000_000, "1".to_owned())));
+    check(&rebuilt, 0, ("5000000", "5.0000", "s3"));
+    assert_eq!(adopt(), None);
+    check(&rebuilt, 0, ("5000000", "5.0000", "s3"));
 }
 
 proptest! {

@@ -97,6 +97,14 @@ impl Rooms {
         Self { folder, project, books: RefCell::new(books) }
     }
 
+    /// Changes the ledger as no cmat does.
+    pub(super) fn tamper(&self, sql: &str) {
+        Connection::open(self.folder.path().join("data").join(FILE_NAME))
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
+    }
+
     pub(super) fn project(&self) -> &Project {
         &self.project
     }

@@ -14,6 +14,8 @@ use crate::id::TaskId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::foreign::Which;
+use crate::ledger::health::Counted;
+use crate::printable::Printable;
 use crate::report::counted;
 use crate::task_file;
 use crate::task_queue::QueueDocument;
@@ -54,13 +56,18 @@ fn up_to_date(ledger: &Ledger) -> Result<Check, LedgerError> {
 }
 
 fn figures_of_others(ledger: &Ledger) -> Result<Check, LedgerError> {
-    Ok(match ledger.n_replaced_figures()? {
-        0 => Check::good(FIGURES_OF_OTHERS, "none was replaced"),
-        n => Check::attention(
-            FIGURES_OF_OTHERS,
-            format!("{} of another writer: kept, and replaced in the queue", counted(n, "set")),
-            "cmat init --replace, if a second cost hook writes them",
-        ),
+    Ok(match ledger.replaced_figures()? {
+        None => Check::good(FIGURES_OF_OTHERS, "none was replaced"),
+        Some(Counted { n, example }) => {
+            let task = Printable(&example);
+            Check::attention(
+                FIGURES_OF_OTHERS,
+                format!("{} replaced in the queue and kept, such as of {task}", counted(n, "set")),
+                format!(
+                    "cmat init --replace, if a second cost hook wrote them; else cmat reconcile --adopt {task}"
+                ),
+            )
+        }
     })
 }
 

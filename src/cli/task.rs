@@ -33,6 +33,15 @@ pub enum TaskCommand {
         #[arg(long, value_name = "DATE|TIMESTAMP", value_parser = moment)]
         since: Option<jiff::Timestamp>,
     },
+    /// Say which pull request a task went into.
+    #[command(before_help = "Example:  cmat task link T-1 --pr 42")]
+    Link {
+        /// Task id.
+        id: String,
+        /// Number of the pull request, `owner/repository#42`, or its address.
+        #[arg(long, value_name = "NUMBER|URL")]
+        pr: String,
+    },
     /// List the tasks of this project.
     #[command(before_help = "Example:  cmat task list")]
     List,

@@ -193,6 +193,7 @@ fn enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::Res
     let rows = books.ledger.tasks_of_enhancement(&project, &args.name)?;
     let mut tasks =
         rows.into_iter().map(|row| books.ledger.task_summary(row)).collect::<Result<Vec<_>, _>>()?;
+    tasks.extend(books.ledger.parts_of_enhancement(&project, &args.name)?);
     if project == *here {
         let recorded: BTreeSet<_> = tasks.iter().map(|task| task.task.clone()).collect();
         tasks.extend(stored.into_iter().filter(|task| !recorded.contains(&task.task)));

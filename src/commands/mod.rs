@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod forget;
+mod git;
 mod hook;
 mod import;
 mod init;
@@ -262,8 +263,10 @@ fn is_read_only(fault: &anyhow::Error) -> bool {
 
 fn open_books(config: &Config, deadline: Instant) -> anyhow::Result<Books> {
     let wait = deadline.saturating_duration_since(Instant::now()).min(LEDGER_PATIENCE);
+    let mut ledger = Ledger::open(&config.data_dir, wait)?;
+    ledger.use_rules(config.rulebook());
     Ok(Books {
-        ledger: Ledger::open(&config.data_dir, wait)?,
+        ledger,
         prices: PriceTables::new(&config.user_dir, config.unknown_model),
         home: config.home.clone(),
         claude_folders: config.claude_folders.clone(),

@@ -69,7 +69,11 @@ pub(super) fn show_moved(moved: &[Moved], mood: Mood, context: &mut Context<'_>)
     for Moved { from, to, requests } in moved {
         let requests = counted(*requests, "request");
         if from == to {
-            writeln!(context.out, "{requests} of {} {verb} to another session or enhancement", name(from))?;
+            writeln!(
+                context.out,
+                "{requests} of {} {verb} to another session, enhancement, ticket or the like",
+                name(from)
+            )?;
         } else {
             writeln!(context.out, "{requests} {verb}: {} → {}", name(from), name(to))?;
         }

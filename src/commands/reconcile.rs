@@ -25,6 +25,7 @@ use crate::commands::complain;
 use crate::commands::costs;
 use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
+use crate::commands::git;
 use crate::commands::rebuild;
 use crate::commands::rehearsal::Rehearsal;
 use crate::id::TaskId;
@@ -110,6 +111,7 @@ fn reconcile(
     let visited = visit(which, books, context)?;
     let adopted = adopt(&args.adopt, books, context)?;
     books.show_late_tasks(&context.config.project)?;
+    git::note_commits(books, &context.config.project.root)?;
     let projected = books.project_all()?;
     books.ledger.sum_up_all()?;
     for fault in faults_of_queues(&projected) {

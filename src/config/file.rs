@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
 
+use crate::attribution::rules::Origin;
+use crate::attribution::rules::Rules;
 use crate::disk;
 use crate::pricing::UnknownModel;
 use crate::report::Billing;
@@ -21,7 +23,7 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// What a file of the project may set. Whoever clones a repository runs what stands there, so nothing is in this
 /// list that names a place, a program or an address, or that a price or a budget depends on.
-const HARMLESS: &[&str] = &["timezone", "week_start", "billing"];
+const HARMLESS: &[&str] = &["timezone", "week_start", "billing", "attribution"];
 
 /// A configuration file, or what several come to.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +34,26 @@ pub(super) struct ConfigFile {
     timezone: Option<TimeZone>,
     week_start: Option<WeekStart>,
     billing: Option<BillingSetting>,
+    #[serde(default)]
+    attribution: Attribution,
+}
+
+/// How requests are attributed where nobody said it of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attribution {
+    order: Option<Vec<OriginSetting>>,
+    ticket: Option<String>,
+    enhancement_from_branch: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OriginSetting {
+    Env,
+    TaskFile,
+    Branch,
+    Project,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -92,6 +114,14 @@ impl ConfigFile {
             timezone: self.timezone.or(other.timezone),
             week_start: self.week_start.or(other.week_start),
             billing: self.billing.or(other.billing),
+            attribution: Attribution {
+                order: self.attribution.order.or(other.attribution.order),
+                ticket: self.attribution.ticket.or(other.attribution.ticket),
+                enhancement_from_branch: self
+                    .attribution
+                    .enhancement_from_branch
+                    .or(other.attribution.enhancement_from_branch),
+            },
         }
     }
 
@@ -116,6 +146,27 @@ impl ConfigFile {
             }
         }
         Ok(file)
+    }
+
+    /// Returns how requests are attributed where nobody said it of them.
+    ///
+    /// # Errors
+    /// If a pattern is none.
+    pub(super) fn rules(&self) -> anyhow::Result<Rules> {
+        let Attribution { order, ticket, enhancement_from_branch } = &self.attribution;
+        let mut rules = Rules::default()
+            .with_patterns(ticket.as_deref(), enhancement_from_branch.as_deref())
+            .context("`attribution` in a configuration file")?;
+        if let Some(order) = order {
+            let origin = |setting: &OriginSetting| match setting {
+                OriginSetting::Env => Origin::Environment,
+                OriginSetting::TaskFile => Origin::TaskFile,
+                OriginSetting::Branch => Origin::Branch,
+                OriginSetting::Project => Origin::Project,
+            };
+            rules.order = order.iter().map(origin).collect();
+        }
+        Ok(rules)
     }
 
     /// Returns what happens with models that no price row is for.
@@ -197,6 +248,27 @@ mod tests {
         assert_eq!(file.zone().unwrap().iana_name(), Some("Europe/Berlin"));
         assert_eq!(file.week_start(), Weekday::Sunday);
         assert_eq!(file.billing(), Billing::Subscription);
+    }
+
+    #[test]
+    fn rules_of_attribution_are_read_and_bad_ones_are_told() {
+        let file = in_force(
+            "attribution = { order = [\"branch\", \"env\"] }",
+            "attribution = { ticket = 'T\\d', order = [\"project\"] }",
+            "attribution = { enhancement_from_branch = '' }",
+        )
+        .unwrap();
+        let rules = file.rules().unwrap();
+        assert_eq!(rules.order, [Origin::Branch, Origin::Environment]);
+        assert_eq!(rules.names("feature/T1").ticket.as_deref(), Some("T1"));
+        assert_eq!(rules.names("feature/T1").enhancement, None);
+        let error = in_force("attribution = { ticket = '(' }", "", "").unwrap().rules().unwrap_err();
+        assert!(
+            format!("{error:#}").contains("`(` is no pattern of a branch: regex parse error"),
+            "{error:#}"
+        );
+        let error = in_force("attribution = { order = [\"guess\"] }", "", "").unwrap_err();
+        assert!(error.contains("unknown variant `guess`"), "{error}");
     }
 
     #[test]

@@ -5,9 +5,12 @@
 mod file;
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,6 +19,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::attribution;
+use crate::attribution::rules::Rulebook;
+use crate::attribution::rules::Rules;
 use crate::config::file::ConfigFile;
 use crate::period::Calendar;
 use crate::pricing::UnknownModel;
@@ -56,6 +61,8 @@ pub struct Config {
     pub search_path: Vec<PathBuf>,
     /// Set inside Claude Code and its tools.
     pub inside_claude_code: bool,
+    /// The name of the user whose records these are: `USER`, else `LOGNAME`.
+    pub user: Option<String>,
 }
 
 /// What a hook is told by its environment.
@@ -95,6 +102,7 @@ impl Config {
             zone: named.transpose()?.or_else(|| file.zone()).unwrap_or_else(TimeZone::system),
             week_start: file.week_start(),
         };
+        file.rules()?;
         Ok(Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), ..surroundings })
     }
 
@@ -134,6 +142,21 @@ impl Config {
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
             inside_claude_code: variable("CLAUDECODE").is_some(),
+            user: ["USER", "LOGNAME"].iter().find_map(|name| variable(name)?.into_string().ok()),
+        })
+    }
+
+    /// Returns the rules by which requests of each project are attributed: its own files say them, then the user's.
+    ///
+    /// A file that cannot be understood is told in the log, and the user's rules hold in its place.
+    pub fn rulebook(&self) -> Rulebook {
+        let (user_dir, user) = (self.user_dir.clone(), self.user.clone());
+        let known: Mutex<HashMap<Option<PathBuf>, Rules>> = Mutex::default();
+        Rulebook::new(move |project| {
+            // Whoever panicked with it left it as it was.
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let find = || rules(project, &user_dir, user.clone());
+            known.entry(project.map(Path::to_owned)).or_insert_with(find).clone()
         })
     }
 
@@ -173,6 +196,19 @@ pub fn width() -> Option<usize> {
 /// Returns the path of the running program.
 pub fn current_program() -> Option<PathBuf> {
     std::env::current_exe().ok()
+}
+
+fn rules(project: Option<&Path>, user_dir: &Path, user: Option<String>) -> Rules {
+    // Where no project is, there are no files of one either.
+    let of = |worktree: &Path| ConfigFile::in_force(worktree, user_dir).and_then(|file| file.rules());
+    let nowhere = user_dir.join("no project");
+    let found = of(project.unwrap_or(&nowhere)).or_else(|fault| {
+        tracing::warn!("{fault:#}");
+        of(&nowhere)
+    });
+    let mut rules = found.unwrap_or_default();
+    rules.user = user;
+    rules
 }
 
 fn hook_environment(cwd: &Path) -> HookEnvironment {

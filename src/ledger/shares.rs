@@ -151,6 +151,11 @@ impl Shares {
 }
 
 impl ModelSum {
+    /// Returns the model and what its charges come to.
+    pub(super) fn into_parts(self) -> (ModelId, Totals) {
+        (self.model, self.totals)
+    }
+
     /// Returns the totals as they add up over models: each request counts once. If something is `lacking` in the
     /// transcript (an answer, or a line that could not be read), they are a lower bound.
     pub(super) fn of_requests(&self, lacking: bool) -> Totals {

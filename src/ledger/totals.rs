@@ -7,15 +7,18 @@ use std::path::PathBuf;
 use rusqlite::ToSql;
 use rusqlite::params;
 
+use crate::id::ModelId;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
+use crate::ledger::shares::ModelSum;
 use crate::ledger::shares::Shares;
 use crate::ledger::task::TaskRow;
 use crate::ledger::unsigned;
+use crate::summary::Elsewhere;
 use crate::summary::TaskSummary;
 use crate::summary::Totals;
 
@@ -24,6 +27,8 @@ use crate::summary::Totals;
 pub enum Scope<'a> {
     /// One task.
     Task(TaskRow),
+    /// Of one task what was done on branches of an enhancement.
+    OfTask(TaskRow, &'a str),
     /// What was spent for an enhancement of the project at this path outside of tasks.
     OutsideTasks(&'a Path, &'a str),
     /// What one session owns.
@@ -36,6 +41,9 @@ impl<'a> Scope<'a> {
     pub(super) fn condition(self) -> (&'static str, Vec<Box<dyn ToSql + 'a>>) {
         match self {
             Self::Task(task) => ("request.task = ?1", vec![Box::new(task.0)]),
+            Self::OfTask(task, name) => {
+                ("request.task = ?1 AND request.enhancement = ?2", vec![Box::new(task.0), Box::new(name)])
+            }
             Self::OutsideTasks(project, name) => (
                 "request.enhancement = ?1 AND request.task IS NULL
                  AND request.project = (SELECT id FROM project WHERE path = ?2)",
@@ -135,10 +143,7 @@ impl Ledger {
     /// Returns what a task comes to.
     pub fn task_summary(&self, task: TaskRow) -> Result<TaskSummary, LedgerError> {
         let Shares { whole: totals, models, sessions } = self.shares(task)?;
-        let mut models: Vec<_> = models.into_iter().collect();
-        models.sort_by(|(a_model, a), (b_model, b)| {
-            b.cost.total().cmp(&a.cost.total()).then_with(|| a_model.cmp(b_model))
-        });
+        let models = dearest_first(models.into_iter().collect());
         let elsewhere = self.elsewhere(task)?;
         let summary = self.connection.prepare_cached(
             "SELECT task.name, project.path, title,
@@ -164,6 +169,40 @@ impl Ledger {
         })
     }
 
+    /// Returns of each task that neither its queue nor its sessions gave an enhancement what its requests on branches
+    /// of this one come to.
+    pub fn parts_of_enhancement(&self, project: &Path, name: &str) -> Result<Vec<TaskSummary>, LedgerError> {
+        let tasks: Vec<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT DISTINCT task FROM request JOIN task ON task.id = request.task
+                 WHERE request.enhancement = ?1 AND task.enhancement IS NULL
+                   AND request.project = (SELECT id FROM project WHERE path = ?2)
+                   AND NOT EXISTS (SELECT 1 FROM binding
+                                   WHERE binding.task = task.id AND binding.enhancement IS NOT NULL)
+                 ORDER BY task",
+            )?
+            .query_map(params![name, path_bytes(project)], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut parts = Vec::new();
+        for task in tasks {
+            let scope = Scope::OfTask(TaskRow(task), name);
+            let (condition, parameters) = scope.condition();
+            let parameters: Vec<&dyn ToSql> = parameters.iter().map(AsRef::as_ref).collect();
+            parts.push(TaskSummary {
+                enhancement: Some(name.to_owned()),
+                totals: self.totals(scope)?.unwrap_or_default(),
+                models: dearest_first(
+                    self.sums(condition, &parameters)?.into_iter().map(ModelSum::into_parts).collect(),
+                ),
+                sessions: Vec::new(),
+                elsewhere: Elsewhere::default(),
+                ..self.task_summary(TaskRow(task))?
+            });
+        }
+        Ok(parts)
+    }
+
     /// Returns the tasks of an enhancement that have a cost, in the order they became known.
     ///
     /// A task belongs to the enhancement that its queue names, else to the one that its sessions named.
@@ -181,4 +220,11 @@ impl Ledger {
             .collect::<Result<_, _>>()?;
         Ok(found)
     }
+}
+
+fn dearest_first(mut models: Vec<(ModelId, Totals)>) -> Vec<(ModelId, Totals)> {
+    models.sort_by(|(a_model, a), (b_model, b)| {
+        b.cost.total().cmp(&a.cost.total()).then_with(|| a_model.cmp(b_model))
+    });
+    models
 }

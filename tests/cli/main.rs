@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod attribution;
 mod bad_models;
 mod bad_queues;
 mod bad_transcripts;

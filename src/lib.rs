@@ -18,6 +18,8 @@ pub mod money;
 
 pub mod usage;
 
+pub mod client_count;
+
 pub mod period;
 
 pub mod json_edit;
@@ -27,6 +29,8 @@ pub mod transcript;
 pub mod attribution;
 
 pub mod pricing;
+
+pub mod remainder;
 
 pub mod import;
 

@@ -113,11 +113,33 @@ pub struct TaskSummary {
     pub models: Vec<(ModelId, Totals)>,
     /// By session, earliest first.
     pub sessions: Vec<SessionShare>,
+    /// Of `totals`, what clients counted beyond the requests of their transcripts; its `requests` is 0.
+    pub not_itemised: Totals,
     /// What other writers recorded for it.
     pub elsewhere: Elsewhere,
 }
 
+/// What a session costs, as its client takes it to and as cmat does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSays {
+    /// The session.
+    pub session: SessionId,
+    /// What the client had counted last, in USD at its own prices. A fork's count begins with that of its parent.
+    pub reported: Usd,
+    /// What the session owns, for whatever tasks.
+    pub computed: Usd,
+    /// Of that, what no request shows.
+    pub not_itemised: Usd,
+    /// The client's count of tokens is that of cmat; else the session may cost more.
+    pub fits: bool,
+}
+
 impl TaskSummary {
+    /// Returns whether anything is recorded for the task.
+    pub fn is_recorded(&self) -> bool {
+        !self.sessions.is_empty() || self.elsewhere.entries > 0
+    }
+
     /// Returns the cost of the task, what was recorded elsewhere included.
     pub fn cost(&self) -> Usd {
         self.totals.cost.total() + self.elsewhere.cost
@@ -156,6 +178,8 @@ pub struct ExplainedRequest {
     pub id: String,
     /// The API's `request-id`.
     pub request_id: Option<String>,
+    /// It is no request: what the client counted beyond those of its transcript.
+    pub not_itemised: bool,
     /// When it was made, UTC.
     pub at: Timestamp,
     /// The session that owns it.

@@ -27,6 +27,8 @@ pub enum RequestKey {
     Hash(MessageId),
     /// What another program or a person told of, and no transcript shows: a hash of who and what.
     Record(MessageId),
+    /// No request: what the client counted for a session beyond its requests, see [`crate::remainder`].
+    Remainder(MessageId),
 }
 
 /// Token counts as the API's `usage` states them, copies merged by the maximum of each.

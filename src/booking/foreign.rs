@@ -227,6 +227,7 @@ pub fn as_stored(queued: &QueuedTask, project: &Path) -> Option<TaskSummary> {
         totals: Totals::default(),
         models: model.map(|id| (id, Totals::default())).into_iter().collect(),
         sessions: Vec::new(),
+        not_itemised: Totals::default(),
         elsewhere,
     })
 }

@@ -166,7 +166,19 @@ impl Books {
                 return Ok(Reach::Deadline);
             }
         }
+        self.settle_remainders()?;
         Ok(Reach::End)
+    }
+
+    /// Compares the sessions that changed with what their clients counted.
+    fn settle_remainders(&mut self) -> Result<(), LedgerError> {
+        if self.ledger.has_stale_remainders()? {
+            let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
+            let prices = &mut self.prices;
+            recording.settle_remainders(&mut |project, facts| prices.charges(project, facts))?;
+            recording.commit()?;
+        }
+        Ok(())
     }
 
     /// Books a transcript for a task, as a person asked: the library's form of `cmat costs extract`.

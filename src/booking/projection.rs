@@ -111,6 +111,7 @@ impl Books {
     }
 
     fn project_queues(&mut self, which: Which) -> Result<Projected, BookingError> {
+        self.settle_remainders()?;
         let mut projected = Projected::default();
         let mut by_queue: BTreeMap<PathBuf, Vec<Projection>> = BTreeMap::new();
         for projection in self.ledger.projections(which)? {

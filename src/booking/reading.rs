@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -66,6 +67,8 @@ struct Opened<'file> {
     identity: FileIdentity,
     from: Position,
     start: Start,
+    /// Time of the last line before `from` that states one.
+    last_time: Option<Timestamp>,
     /// The last prompt before `from` has no answer.
     unanswered: bool,
 }
@@ -84,22 +87,31 @@ impl Books {
             Ok(_changed) => disk::open_regular(path),
             Err(error) => Err(error),
         };
-        let mut file = match opened {
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reach::End),
             Err(error) => return Err(failed(error)),
         };
         // Of the file that was opened: another one may have come to the path since.
         let identity = identity(&file.metadata().map_err(failed)?);
-        let (start, from, unanswered) = match cursor {
-            None => (Start::First, Position::default(), false),
-            Some(cursor) if is_grown(&file, &identity, &cursor).map_err(failed)? => {
-                (Start::On, cursor.position, cursor.unanswered)
-            }
-            Some(_of_another) => (Start::Anew, Position::default(), false),
+        let begin = |start| Opened {
+            file: &file,
+            identity,
+            from: Position::default(),
+            start,
+            last_time: None,
+            unanswered: false,
         };
-        file.seek(SeekFrom::Start(from.offset)).map_err(failed)?;
-        self.read_slices(path, session, Opened { file: &file, identity, from, start, unanswered })
+        let opened = match cursor {
+            None => begin(Start::First),
+            Some(cursor) if is_grown(&file, &identity, &cursor).map_err(failed)? => {
+                let Cursor { position: from, last_time, unanswered, .. } = cursor;
+                Opened { from, last_time, unanswered, ..begin(Start::On) }
+            }
+            Some(_of_another) => begin(Start::Anew),
+        };
+        (&file).seek(SeekFrom::Start(opened.from.offset)).map_err(failed)?;
+        self.read_slices(path, session, opened)
     }
 
     fn read_slices(
@@ -109,9 +121,10 @@ impl Books {
         opened: Opened<'_>,
     ) -> Result<Reach, BookingError> {
         let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
-        let Opened { file, identity, from, mut start, mut unanswered } = opened;
+        let Opened { file, identity, from, mut start, last_time, mut unanswered } = opened;
         let mut begun = from;
-        let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file), from, session.clone());
+        let input = BufReader::with_capacity(BUFFER_BYTES, file);
+        let mut reader = Reader::new(input, from, session.clone()).after(last_time);
         loop {
             let slice = reader.next_slice(SLICE_BYTES).map_err(failed)?;
             unanswered = match slice.tail {
@@ -126,6 +139,7 @@ impl Books {
                 position: slice.end,
                 head: hash(file, 0, slice.end.offset.min(HASHED_BYTES)).map_err(failed)?,
                 tail: hash_before(file, slice.end.offset).map_err(failed)?,
+                last_time: slice.last_time,
                 unanswered,
             };
             if !self.record_slice(path, session, &slice, begun, &cursor, start)? {

@@ -118,7 +118,7 @@ fn show(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         Some(row) => Some(books.ledger.task_summary(row)?),
         None => None,
     };
-    let is_known = |summary: &TaskSummary| summary.totals.requests > 0 || summary.elsewhere.entries > 0;
+    let is_known = TaskSummary::is_recorded;
     if let Some(summary) = summary.filter(is_known) {
         return show_summary(&summary, &books, args, context);
     }

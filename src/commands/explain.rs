@@ -37,15 +37,24 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
 fn find(what: &str, books: &Books, context: &Context<'_>) -> anyhow::Result<Option<Explained>> {
     if let Some(task) = costs::find_task(&TaskId::new(what)?, books, context)? {
         let summary = books.ledger.task_summary(task)?;
-        if summary.totals.requests > 0 || summary.elsewhere.entries > 0 {
-            let requests = books.ledger.explain(Scope::Task(task))?;
-            return Ok(Some(Explained { requests, elsewhere: summary.elsewhere, totals: summary.totals }));
+        if summary.is_recorded() {
+            let scope = Scope::Task(task);
+            return Ok(Some(Explained {
+                requests: books.ledger.explain(scope)?,
+                clients_say: books.ledger.clients_say(Some(scope))?,
+                elsewhere: summary.elsewhere,
+                totals: summary.totals,
+            }));
         }
     }
     for scope in [Scope::Session(&SessionId::new(what)?), Scope::Request(what)] {
         if let Some(totals) = books.ledger.totals(scope)? {
+            let clients_say = match scope {
+                Scope::Session(_) => books.ledger.clients_say(Some(scope))?,
+                _ => Vec::new(),
+            };
             let requests = books.ledger.explain(scope)?;
-            return Ok(Some(Explained { requests, elsewhere: Elsewhere::default(), totals }));
+            return Ok(Some(Explained { requests, clients_say, elsewhere: Elsewhere::default(), totals }));
         }
     }
     Ok(None)

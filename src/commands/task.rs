@@ -250,6 +250,7 @@ fn unrecorded(queued: QueuedTask, context: &Context<'_>) -> TaskSummary {
         totals: Totals::default(),
         models: Vec::new(),
         sessions: Vec::new(),
+        not_itemised: Totals::default(),
         elsewhere: elsewhere.unwrap_or_default(),
     }
 }

@@ -122,7 +122,7 @@ impl Recording<'_> {
             let Some(last) = batch.last() else { break };
             after_id = last.id;
             for stored in &batch {
-                repriced.n_requests += 1;
+                repriced.n_requests += u64::from(!matches!(stored.facts.key, RequestKey::Remainder(_)));
                 self.reprice_one(stored, price, &mut repriced)?;
             }
         }

@@ -15,6 +15,7 @@ use crate::ledger::path_bytes;
 use crate::ledger::path_from;
 use crate::ledger::recording::PriceRequest;
 use crate::ledger::recording::Recording;
+use crate::ledger::unsigned;
 use crate::project::Project;
 
 /// Requests that go from one task to another; `None` is no task.
@@ -81,18 +82,20 @@ impl Recording<'_> {
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         let mut repriced: BTreeSet<i64> = self.derive_owners(&sharing)?.into_iter().collect();
-        let (mut n_requests, mut after) = (0, i64::MIN);
+        let mut after = i64::MIN;
         loop {
             let page = self.placed("request.id > ?1 ORDER BY request.id LIMIT 1000", [after])?;
             let Some(last) = page.last() else { break };
             after = last.request;
-            n_requests += page.len() as u64;
             repriced.extend(self.place_again(&page)?);
         }
         for request in repriced {
             self.stamp_moved(request, price)?;
         }
-        let again = Reattributed { n_requests, moved: self.moved()? };
+        let n_requests: i64 =
+            self.transaction
+                .query_row("SELECT coalesce(sum(requests), 0) FROM request", [], |row| row.get(0))?;
+        let again = Reattributed { n_requests: unsigned(n_requests)?, moved: self.moved()? };
         if !again.moved.is_empty() {
             self.audit("reattributed", &again)?;
         }

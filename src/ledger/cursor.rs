@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::instant;
+use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::recording::Recording;
 use crate::ledger::signed;
@@ -38,6 +41,8 @@ pub struct Cursor {
     pub head: Vec<u8>,
     /// Hash of the bytes before `position`.
     pub tail: Vec<u8>,
+    /// Time of the last line before `position` that states one.
+    pub last_time: Option<Timestamp>,
     /// The last prompt in the file has no answer.
     pub unanswered: bool,
 }
@@ -50,20 +55,22 @@ impl Ledger {
     /// Returns how far the file at `path` was read, if it was.
     pub fn cursor(&self, path: &Path) -> Result<Option<Cursor>, LedgerError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT device, inode, size, modified, offset, line, head, tail, unanswered FROM file WHERE path = ?1",
+            "SELECT device, inode, size, modified, offset, line, head, tail, unanswered, last_time
+             FROM file WHERE path = ?1",
         )?;
         let found = statement
             .query_row([path_bytes(path)], |row| {
                 Ok((
                     [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?],
                     row.get::<_, i64>(3)?,
-                    (row.get(6)?, row.get(7)?, row.get(8)?),
+                    (row.get(6)?, row.get(7)?, row.get(8)?, row.get::<_, Option<i64>>(9)?),
                 ))
             })
             .optional()?;
-        let Some(([device, inode, size, offset, line], modified, (head, tail, unanswered))) = found else {
+        let Some(([device, inode, size, offset, line], modified, rest)) = found else {
             return Ok(None);
         };
+        let (head, tail, unanswered, last_time) = rest;
         Ok(Some(Cursor {
             // Device and inode use all 64 bits; they are stored as the same bits, signed.
             identity: FileIdentity {
@@ -75,6 +82,7 @@ impl Ledger {
             position: Position { offset: unsigned(offset)?, line: unsigned(line)? },
             head,
             tail,
+            last_time: last_time.map(instant).transpose()?,
             unanswered,
         }))
     }
@@ -149,7 +157,7 @@ impl Recording<'_> {
         self.transaction
             .prepare_cached(
                 "UPDATE file SET device = ?2, inode = ?3, size = ?4, modified = ?5, offset = ?6, line = ?7,
-                        head = ?8, tail = ?9, unanswered = ?10, skipped = skipped + ?11 WHERE id = ?1",
+                        head = ?8, tail = ?9, unanswered = ?10, skipped = skipped + ?11, last_time = ?12 WHERE id = ?1",
             )?
             .execute(params![
                 file.0,
@@ -163,6 +171,7 @@ impl Recording<'_> {
                 cursor.tail,
                 cursor.unanswered,
                 signed(n_skipped)?,
+                cursor.last_time.map(millis),
             ])?;
         Ok(())
     }

@@ -127,6 +127,7 @@ impl Recording<'_> {
     /// Notes that the totals of the session and the task that a request is placed in change.
     pub(super) fn touch(&mut self, placement: &Placement) {
         self.stale_sessions.insert(placement.owner);
+        self.recounted.insert(placement.owner);
         if let Some(task) = placement.task {
             self.touched.entry(task).or_default().insert(placement.owner);
         }

@@ -26,7 +26,8 @@ impl Ledger {
             "SELECT request.id, request.key, request.request_id, request.at,
                     (SELECT name FROM session WHERE id = request.owner), request.agent, request.flags,
                     request.complete, (SELECT sum(lines) FROM appearance WHERE request = request.id),
-                    request.source, request.requests, request.operation, request.cost_reported
+                    request.source, request.requests, request.operation, request.cost_reported,
+                    request.key_kind = 4
              FROM request WHERE {condition} ORDER BY request.at, request.id"
         ))?;
         let mut rows = statement.query(parameters.as_slice())?;
@@ -36,6 +37,7 @@ impl Ledger {
             requests.push(ExplainedRequest {
                 id: row.get(1)?,
                 request_id: row.get(2)?,
+                not_itemised: row.get(13)?,
                 at: instant(row.get(3)?)?,
                 session: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
                 agent: row.get(5)?,

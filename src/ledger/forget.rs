@@ -12,6 +12,7 @@ use serde::Serialize;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::client_count::ClientCount;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::millis;
@@ -77,6 +78,9 @@ impl Recording<'_> {
             sessions.extend(&bereft);
             self.keep_if_shown(&mut sessions)?;
         }
+        for session in bereft.union(&sessions) {
+            self.forget_count(*session)?;
+        }
         let mut linked = BTreeSet::new();
         for session in &sessions {
             linked.extend(self.linked_branches(*session)?);
@@ -128,7 +132,8 @@ impl Recording<'_> {
                 &path_bytes(path),
             )?,
             Forgettable::Before(moment) => {
-                let made = numbers("SELECT id FROM request WHERE at < ?1", &millis(*moment))?;
+                let made =
+                    numbers("SELECT id FROM request WHERE at < ?1 AND key_kind <> 4", &millis(*moment))?;
                 return Ok((made, BTreeSet::new()));
             }
         }
@@ -136,7 +141,7 @@ impl Recording<'_> {
         .collect();
         let mut owned = Vec::new();
         for session in &sessions {
-            owned.extend(numbers("SELECT id FROM request WHERE owner = ?1", session)?);
+            owned.extend(numbers("SELECT id FROM request WHERE owner = ?1 AND key_kind <> 4", session)?);
         }
         Ok((owned, sessions))
     }
@@ -209,6 +214,8 @@ impl Recording<'_> {
             "DELETE FROM stale_share WHERE session = ?1",
             "DELETE FROM rollup WHERE owner = ?1",
             "DELETE FROM stale_rollup WHERE session = ?1",
+            "DELETE FROM client_count WHERE session = ?1",
+            "DELETE FROM stale_remainder WHERE session = ?1",
             // An old client's file may show another session's requests too.
             "DELETE FROM skipped_line WHERE file IN (SELECT id FROM file WHERE session = ?1)",
             "DELETE FROM file WHERE session = ?1 AND id NOT IN (SELECT file FROM appearance)",
@@ -237,6 +244,15 @@ impl Recording<'_> {
                     .prepare_cached("SELECT 1 FROM forgotten_request WHERE hash = ?1")?
                     .exists([hash(&record.facts.key)])?);
         Ok(is_forgotten)
+    }
+
+    /// Returns whether a person had forgotten the session that a client counted.
+    pub(super) fn is_count_forgotten(
+        &mut self,
+        count: &ClientCount,
+        session: i64,
+    ) -> Result<bool, LedgerError> {
+        self.is_ruled_out(&[&count.session], session, count.at)
     }
 
     /// Returns whether a person had forgotten what was done at `at` in `session`, whose names are `named`.

@@ -96,7 +96,8 @@ fn sums() -> String {
     let costs: String = COSTS.iter().map(|kind| format!("sum(micro_{kind}), sum(pico_{kind}), ")).collect();
     format!(
         "sum(requests), {counts}{costs} max(estimated),
-         max(incomplete OR fact.owner IN (SELECT session FROM file WHERE unanswered OR skipped > 0)),
+         max(incomplete OR fact.owner IN (SELECT session FROM file WHERE unanswered OR skipped > 0
+                                                 UNION SELECT id FROM session WHERE unaccounted)),
          json_group_array(DISTINCT model) FILTER (WHERE unpriced), json_group_array(DISTINCT model),
          min(first), max(last)"
     )

@@ -29,6 +29,7 @@ mod derive;
 mod dimensions;
 mod opening;
 mod placement;
+mod remainder;
 mod requests;
 mod rollup;
 mod schema;

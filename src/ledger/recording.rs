@@ -47,6 +47,8 @@ pub struct Recording<'ledger> {
     pub(super) touched: BTreeMap<i64, BTreeSet<i64>>,
     /// Sessions that own a request which changed.
     pub(super) stale_sessions: BTreeSet<i64>,
+    /// Sessions whose requests, or whose client's count of them, may have changed.
+    pub(super) recounted: BTreeSet<i64>,
     /// How many stored requests were placed anew, by the task that they had and the one that they have.
     pub(super) moves: BTreeMap<(Option<i64>, Option<i64>), u64>,
     /// Sessions whose transcript was read in this transaction.
@@ -65,6 +67,7 @@ impl<'ledger> Recording<'ledger> {
             price_rows: HashMap::new(),
             touched: BTreeMap::new(),
             stale_sessions: BTreeSet::new(),
+            recounted: BTreeSet::new(),
             moves: BTreeMap::new(),
             shown: BTreeSet::new(),
         }
@@ -82,6 +85,9 @@ impl<'ledger> Recording<'ledger> {
         let mut reclaimed = BTreeSet::new();
         for record in &slice.records {
             self.record(file, record, &mut reclaimed, price)?;
+        }
+        for count in &slice.client_counts {
+            self.client_count(count)?;
         }
         for (session, at) in &slice.first_own_line {
             self.first_own_line(session, *at)?;
@@ -125,8 +131,9 @@ impl<'ledger> Recording<'ledger> {
     ) -> Result<(), LedgerError> {
         let session = self.session(&record.session)?;
         if self.is_forgotten(record, session)? {
-            return Ok(());
+            return self.forget_count(session);
         }
+        self.recounted.insert(session);
         let known = requests::find(&self.transaction, &record.facts.key)?;
         let request = match &known {
             None => self.add(session, &record.facts, price)?,
@@ -297,6 +304,7 @@ impl<'ledger> Recording<'ledger> {
                 .prepare_cached("INSERT INTO stale_rollup (session) VALUES (?1) ON CONFLICT DO NOTHING")?
                 .execute([session])?;
         }
+        self.mark_remainders()?;
         self.transaction.commit()?;
         Ok(())
     }

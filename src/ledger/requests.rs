@@ -59,6 +59,37 @@ pub(super) fn get(transaction: &Transaction<'_>, id: i64) -> Result<StoredReques
     rows.next()?.map_or_else(|| Err(LedgerError::Corrupt { what: format!("no request {id}") }), stored)
 }
 
+/// Returns the requests of transcripts that `session` owns or shows.
+pub(super) fn of_session(
+    transaction: &Transaction<'_>,
+    session: i64,
+) -> Result<Vec<StoredRequest>, LedgerError> {
+    let mut statement = transaction.prepare_cached(select_requests!(
+        "key_kind <= 2 AND request.id IN (SELECT id FROM request WHERE owner = ?1
+             UNION SELECT request FROM appearance WHERE appearance.session = ?1)"
+    ))?;
+    let mut rows = statement.query([session])?;
+    let mut requests = Vec::new();
+    while let Some(row) = rows.next()? {
+        requests.push(stored(row)?);
+    }
+    Ok(requests)
+}
+
+/// Returns what `session` spent beyond its requests, as it is booked.
+pub(super) fn remainders_of(
+    transaction: &Transaction<'_>,
+    session: i64,
+) -> Result<Vec<StoredRequest>, LedgerError> {
+    let mut statement = transaction.prepare_cached(select_requests!("owner = ?1 AND key_kind = 4"))?;
+    let mut rows = statement.query([session])?;
+    let mut remainders = Vec::new();
+    while let Some(row) = rows.next()? {
+        remainders.push(stored(row)?);
+    }
+    Ok(remainders)
+}
+
 /// Returns the next requests after the number `after`, made at `since` (UTC milliseconds) or later.
 pub(super) fn page(
     transaction: &Transaction<'_>,
@@ -192,6 +223,7 @@ pub(super) fn key_columns(key: &RequestKey) -> (i64, &str) {
         RequestKey::Line(id) => (1, id.as_str()),
         RequestKey::Hash(id) => (2, id.as_str()),
         RequestKey::Record(id) => (3, id.as_str()),
+        RequestKey::Remainder(id) => (4, id.as_str()),
     }
 }
 
@@ -203,6 +235,7 @@ fn stored(row: &Row<'_>) -> Result<StoredRequest, LedgerError> {
         1 => RequestKey::Line(id),
         2 => RequestKey::Hash(id),
         3 => RequestKey::Record(id),
+        4 => RequestKey::Remainder(id),
         other => return Err(corrupt(&format!("key kind {other}"))),
     };
     let tokens = |column| -> Result<u64, LedgerError> { unsigned(row.get(column)?) };

@@ -89,7 +89,7 @@ fn insertion() -> String {
              max(charge.estimated), max(NOT fact.complete), max(charge.unpriced IS NOT NULL)
          FROM (SELECT request.*,
                    max(0, cache_write - max(0, coalesce(lead(cache_read) OVER thread, 0) - cache_read)) AS unread
-               FROM request WHERE owner = ?1 WINDOW thread AS (PARTITION BY agent_id ORDER BY at, id)) AS fact
+               FROM request WHERE owner = ?1 WINDOW thread AS (PARTITION BY key_kind = 4, agent_id ORDER BY at, id)) AS fact
          JOIN charge ON charge.request = fact.id
          GROUP BY 2, charge.model, charge.price, {grouped}",
         counted = COUNTS.join(", "),

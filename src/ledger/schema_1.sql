@@ -26,7 +26,9 @@ CREATE TABLE session (
     worktree BLOB,                          -- the project folder that the session ran in
     first_own_line INTEGER,                 -- earliest line without uuid
     ended INTEGER,                          -- last SessionEnd seen
-    end_reason TEXT
+    end_reason TEXT,
+    partly_forgotten INTEGER NOT NULL DEFAULT 0, -- 1: a person had something of it forgotten
+    unaccounted INTEGER NOT NULL DEFAULT 0  -- derived: 1: the client's own count does not fit, see `remainder.rs`
 ) STRICT;
 
 CREATE TABLE file (
@@ -41,6 +43,7 @@ CREATE TABLE file (
     line INTEGER NOT NULL,                  -- lines read
     head BLOB NOT NULL,                     -- hash of the first bytes, see `cursor.rs`
     tail BLOB NOT NULL,                     -- hash of the bytes before the offset
+    last_time INTEGER,                      -- of the last line read that states one
     unanswered INTEGER NOT NULL,            -- 1: the last prompt has no answer in the file
     skipped INTEGER NOT NULL                -- lines that could not be read
 ) STRICT;
@@ -56,7 +59,8 @@ CREATE TABLE skipped_line (
 CREATE TABLE request (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
-    key_kind INTEGER NOT NULL,              -- 0 message id, 1 line uuid, 2 line hash, 3 record (see `record.rs`)
+    key_kind INTEGER NOT NULL,              -- 0 message id, 1 line uuid, 2 line hash, 3 record (see `record.rs`);
+                                            -- derived: 4 remainder (see `remainder.rs`)
     request_id TEXT,
     input INTEGER NOT NULL,
     output INTEGER NOT NULL,
@@ -100,6 +104,8 @@ CREATE INDEX request_by_owner ON request (owner);
 CREATE INDEX request_by_time ON request (at);
 CREATE INDEX request_shared ON request (id) WHERE shared;
 CREATE INDEX request_told ON request (owner) WHERE key_kind = 3;
+CREATE INDEX request_remainder ON request (owner) WHERE key_kind = 4;
+CREATE INDEX request_remainder_by_task ON request (task) WHERE key_kind = 4;
 CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
 
 CREATE TABLE appearance (
@@ -144,6 +150,17 @@ CREATE TABLE branch_commit (                -- what git listed of a branch when 
     hash TEXT NOT NULL,
     PRIMARY KEY (project, branch, at, hash)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE client_count (                 -- what the client itself had counted for a session
+    session INTEGER NOT NULL REFERENCES session (id),
+    at INTEGER NOT NULL,
+    models TEXT NOT NULL,                   -- JSON: tokens and searches by model
+    cost INTEGER,                           -- what the client takes it to cost
+    PRIMARY KEY (session, at, models)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stale_remainder (              -- sessions to be compared with their client's count again
+    session INTEGER PRIMARY KEY REFERENCES session (id)
+) STRICT;
 
 CREATE TABLE binding (
     id INTEGER PRIMARY KEY,

@@ -66,7 +66,8 @@ impl Ledger {
     pub(super) fn shares(&self, task: TaskRow) -> Result<Shares, LedgerError> {
         self.sum_up(task)?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT session.name, EXISTS (SELECT 1 FROM file WHERE file.session = session.id AND (unanswered OR skipped > 0)),
+            "SELECT session.name, unaccounted OR EXISTS (SELECT 1 FROM file WHERE file.session = session.id
+                                                           AND (unanswered OR skipped > 0)),
                     model, n_first, first, last, totals
              FROM share JOIN session ON session.id = share.session WHERE task = ?1 ORDER BY share.session",
         )?;

@@ -66,6 +66,8 @@ impl Ledger {
             .connection
             .prepare_cached(&format!(
                 "SELECT EXISTS (SELECT 1 FROM file WHERE (unanswered OR skipped > 0) AND session IN
+                     (SELECT request.owner FROM request WHERE {condition}))
+                     OR EXISTS (SELECT 1 FROM session WHERE unaccounted AND id IN
                      (SELECT request.owner FROM request WHERE {condition}))"
             ))?
             .query_row(parameters.as_slice(), |row| row.get(0))?;
@@ -96,7 +98,7 @@ impl Ledger {
         unsigned(
             self.connection
                 .prepare_cached(
-                    "SELECT count(*) FROM request WHERE owner = (SELECT id FROM session WHERE name = ?1)",
+                    "SELECT coalesce(sum(requests), 0) FROM request WHERE owner = (SELECT id FROM session WHERE name = ?1)",
                 )?
                 .query_row([session.as_str()], |row| row.get(0))?,
         )
@@ -104,7 +106,10 @@ impl Ledger {
 
     /// Returns how many requests the ledger holds.
     pub fn n_all_requests(&self) -> Result<u64, LedgerError> {
-        unsigned(self.connection.query_row("SELECT count(*) FROM request", [], |row| row.get(0))?)
+        unsigned(
+            self.connection
+                .query_row("SELECT coalesce(sum(requests), 0) FROM request", [], |row| row.get(0))?,
+        )
     }
 
     /// Returns whether it is known which project a session belongs to.
@@ -145,6 +150,10 @@ impl Ledger {
         let Shares { whole: totals, models, sessions } = self.shares(task)?;
         let models = dearest_first(models.into_iter().collect());
         let elsewhere = self.elsewhere(task)?;
+        let mut not_itemised = Totals::default();
+        for sum in self.sums("request.task = ?1 AND request.key_kind = 4", &[&task.0])? {
+            not_itemised.add(&sum.of_requests(false));
+        }
         let summary = self.connection.prepare_cached(
             "SELECT task.name, project.path, title,
                     coalesce(enhancement, (SELECT max(binding.enhancement) FROM binding WHERE task = task.id)),
@@ -165,6 +174,7 @@ impl Ledger {
             totals,
             models,
             sessions,
+            not_itemised,
             elsewhere,
         })
     }

@@ -12,6 +12,7 @@ use crate::pricing::row::Fit;
 use crate::pricing::table::PriceTable;
 use crate::usage::Iteration;
 use crate::usage::RequestFacts;
+use crate::usage::RequestKey;
 use crate::usage::TokenUsage;
 
 /// What happens with the usage of a model that no row is for.
@@ -36,6 +37,8 @@ pub enum ChargeKind {
     Compaction,
     /// An answer of the advisor model.
     AdvisorMessage,
+    /// What the client counted beyond the requests of its transcript.
+    NotItemised,
 }
 
 impl ChargeKind {
@@ -46,6 +49,7 @@ impl ChargeKind {
             Self::FallbackMessage => "fallback_message",
             Self::Compaction => "compaction",
             Self::AdvisorMessage => "advisor_message",
+            Self::NotItemised => "not_itemised",
         }
     }
 }
@@ -96,7 +100,8 @@ pub struct Charge {
 ///
 /// If the iterations of type `message` and `fallback_message` sum to the request's own counts, each of them is a
 /// charge; else the request as a whole is one. Compactions and advisor answers are charges beside it, because the
-/// request's counts do not hold them. A refusal without an answer costs nothing.
+/// request's counts do not hold them. A refusal without an answer costs nothing. What the client counted beyond its
+/// requests is one charge, never at a long prompt's price.
 pub fn charges(request: &RequestFacts, table: &PriceTable, unknown: UnknownModel) -> Vec<Charge> {
     let terms = Terms::of(request);
     let mut charges = Vec::with_capacity(1);
@@ -137,6 +142,10 @@ fn parts(request: &RequestFacts) -> Vec<Part> {
         .partition(|part| matches!(part.kind, ChargeKind::Message | ChargeKind::FallbackMessage));
     let whole = request.tokens.billed();
     let refused = request.flags.stop_reason.as_deref() == Some("refusal") && request.flags.empty_content;
+    if let RequestKey::Remainder(_) = request.key {
+        let model = request.flags.model.clone();
+        return vec![Part { kind: ChargeKind::NotItemised, model, tokens: whole, refused: false }];
+    }
     let mut parts = match sum(&steps) {
         Some(stated) if stated == whole && !steps.is_empty() && !refused => steps,
         _ => {
@@ -192,7 +201,9 @@ impl Part {
             charge.unpriced = Some(Unpriced::UnknownModel);
             return charge;
         };
-        let (price, fit) = table.price(&found, terms, charge.tokens.prompt());
+        // Nobody knows how long the prompts were that make up a remainder: the ordinary price is the lower one.
+        let prompt = if charge.kind == ChargeKind::NotItemised { 0 } else { charge.tokens.prompt() };
+        let (price, fit) = table.price(&found, terms, prompt);
         charge.cost = price.cost(&charge.tokens, web_search_requests).ok();
         charge.unpriced = charge.cost.is_none().then_some(Unpriced::TooLarge);
         charge.estimated = fit == Fit::Estimated;

@@ -46,6 +46,7 @@ pub use row::Rates;
 pub use row::StatedRates;
 pub use row::Tier;
 pub use row::TokenKind;
+pub use spelling::model_name;
 pub use table::BUILT_IN_JSON;
 pub use table::Loaded;
 pub use table::Match;

@@ -23,6 +23,13 @@ pub(super) struct Spelling {
     pub(super) batch: bool,
 }
 
+/// Returns the name of the model that an id means, whatever it is wrapped in: `claude-sonnet-4-5` for
+/// `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and for `claude-sonnet-4-5[1m]`.
+pub fn model_name(id: &str) -> String {
+    let spelling = Spelling::of(id);
+    spelling.name().unwrap_or_else(|| spelling.bare().to_owned())
+}
+
 impl Spelling {
     /// Takes `id` apart.
     pub(super) fn of(id: &str) -> Self {

@@ -86,6 +86,19 @@ pub fn task_breakdown(summary: &TaskSummary) -> String {
     text.push('\n');
     let sessions = summary.sessions.iter().map(|share| (share.session.to_string(), &share.totals));
     text.push_str(&totals_table("SESSION", sessions));
+    let beyond = &summary.not_itemised;
+    if *beyond != Totals::default() {
+        let _infallible = writeln!(
+            text,
+            "\n  of this, not itemised  {} in, {} out, {} cache write, {} cache read  {}\n  (the client counted it \
+             beyond the requests of its transcript: searches, compactions, hooks, attempts cut off)",
+            grouped(beyond.tokens.input),
+            grouped(beyond.tokens.output),
+            grouped(beyond.tokens.cache_write()),
+            grouped(beyond.tokens.cache_read),
+            amount_in_words(beyond.cost.total(), Certainty::of(beyond)),
+        );
+    }
     if summary.elsewhere.entries > 0 {
         let _infallible = writeln!(
             text,

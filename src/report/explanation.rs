@@ -15,6 +15,7 @@ use crate::report::COST_PLACES;
 use crate::report::Certainty;
 use crate::report::amount;
 use crate::report::counted;
+use crate::summary::ClientSays;
 use crate::summary::Elsewhere;
 use crate::summary::ExplainedCharge;
 use crate::summary::ExplainedRequest;
@@ -44,6 +45,8 @@ impl Length {
 pub struct Explained {
     /// The requests, in the order they were made.
     pub requests: Vec<ExplainedRequest>,
+    /// What the clients of their sessions say.
+    pub clients_say: Vec<ClientSays>,
     /// What other writers recorded beside them.
     pub elsewhere: Elsewhere,
     /// What the requests come to, and how sure that is.
@@ -59,7 +62,7 @@ pub fn render(explained: &Explained, length: Length) -> String {
     }
     let total: Usd = requests.iter().map(ExplainedRequest::cost).sum();
     let n_lines: u64 = requests.iter().map(|request| request.n_lines).sum();
-    let n_requests = requests.len() as u64;
+    let n_requests = n_itemised(requests);
     let n_more = requests.len().saturating_sub(length.limit());
     let more = if n_more > 0 { format!("… {n_more} more (--all)   ") } else { String::new() };
     let certainty = Certainty::of(&explained.totals);
@@ -73,6 +76,16 @@ pub fn render(explained: &Explained, length: Length) -> String {
         grouped(n_requests),
         grouped(n_repeats),
     );
+    for says in &explained.clients_say {
+        let fit = if says.fits { "" } else { "; their tokens differ, so it may cost more than is known" };
+        let _infallible = writeln!(
+            text,
+            "  session {}: its client reports ${}, cmat computes ${}{fit}",
+            says.session,
+            says.reported.rounded(COST_PLACES),
+            says.computed.rounded(COST_PLACES),
+        );
+    }
     if explained.elsewhere.entries > 0 {
         let _infallible = writeln!(
             text,
@@ -84,6 +97,10 @@ pub fn render(explained: &Explained, length: Length) -> String {
     text
 }
 
+fn n_itemised(requests: &[ExplainedRequest]) -> u64 {
+    requests.iter().filter(|request| !request.not_itemised).count() as u64
+}
+
 fn explain_request(text: &mut String, request: &ExplainedRequest) {
     let at = request.at.strftime("%Y-%m-%d %H:%M:%S");
     let agent = request.agent.as_deref().map(|agent| format!("  {}", Printable(agent))).unwrap_or_default();
@@ -93,7 +110,8 @@ fn explain_request(text: &mut String, request: &ExplainedRequest) {
         [only] => row_of(only),
         _ => String::new(),
     };
-    let id = Printable(&request.id);
+    let id = if request.not_itemised { "not itemised" } else { &request.id };
+    let id = Printable(id);
     let told = request.told.as_ref().map(told_by).unwrap_or_default();
     let _infallible = writeln!(text, "  {at}  {id}  {}{agent}{row}{lower_bound}{told}", request.model);
     for charge in &request.charges {
@@ -113,8 +131,11 @@ fn told_by(told: &ToldBy) -> String {
 }
 
 fn equation(charge: &ExplainedCharge) -> String {
-    let part =
-        if charge.kind == "message" { String::new() } else { format!("{}: ", Printable(&charge.kind)) };
+    let part = if ["message", "not_itemised"].contains(&charge.kind.as_str()) {
+        String::new()
+    } else {
+        format!("{}: ", Printable(&charge.kind))
+    };
     match (&charge.price, charge.unpriced.as_deref()) {
         (_, Some("too_large")) => format!("{part}its counts are too large to price"),
         (_, Some(_)) => format!("{part}no price row fits the model (`cmat models add`)"),
@@ -192,10 +213,17 @@ pub fn document(what: &str, explained: &Explained) -> Value {
     json!({
         "schema": "cmat.explain/1",
         "what": what,
-        "requests": requests.len(),
+        "requests": n_itemised(requests),
         "lines": requests.iter().map(|request| request.n_lines).sum::<u64>(),
         "cost_usd": total,
         "recorded_elsewhere_usd": explained.elsewhere.cost,
+        "clients_say": explained.clients_say.iter().map(|says| json!({
+            "session": says.session,
+            "reported_usd": says.reported,
+            "computed_usd": says.computed,
+            "not_itemised_usd": says.not_itemised,
+            "fits": says.fits,
+        })).collect::<Vec<_>>(),
         "estimated": explained.totals.estimated,
         "lower_bound": explained.totals.lower_bound,
         "unpriced_models": explained.totals.unpriced_models,
@@ -207,6 +235,7 @@ fn request_row(request: &ExplainedRequest) -> Value {
     json!({
         "request": request.id,
         "request_id": request.request_id,
+        "not_itemised": request.not_itemised,
         "timestamp": request.at,
         "session": request.session,
         "agent": request.agent,

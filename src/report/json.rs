@@ -30,6 +30,7 @@ pub fn task(summary: &TaskSummary, metadata: Map<String, Value>) -> Value {
         &mut document,
         json!({
             "sessions": summary.sessions.iter().map(session).collect::<Vec<_>>(),
+            "not_itemised": figures(&summary.not_itemised, &Elsewhere::default()),
             "recorded_elsewhere": elsewhere(&summary.elsewhere),
             "metadata": metadata,
             "warnings": warnings(&summary.totals),

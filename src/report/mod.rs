@@ -72,7 +72,8 @@ pub fn remarks(totals: &Totals) -> Vec<String> {
     }
     if totals.lower_bound {
         remarks.push(
-            "at least: the transcript lacks an answer that was cut off, or a line that cannot be read"
+            "at least: the transcript lacks an answer that was cut off, has a line that cannot be read, or does not fit \
+             what its client counted (`cmat explain`)"
                 .to_owned(),
         );
     }

@@ -22,6 +22,7 @@ pub(super) struct Finder {
     pull_request: memmem::Finder<'static>,
     /// What stands in the line of a tool's result and in no prompt.
     tool_result: memmem::Finder<'static>,
+    cost_state: memmem::Finder<'static>,
 }
 
 impl Finder {
@@ -36,6 +37,7 @@ impl Finder {
             timestamp: memmem::Finder::new(br#""timestamp""#),
             pull_request: memmem::Finder::new(br#""pr-link""#),
             tool_result: memmem::Finder::new(br#""tool_use_id""#),
+            cost_state: memmem::Finder::new(br#""cost-state""#),
         }
     }
 
@@ -65,6 +67,11 @@ impl Finder {
     /// Returns whether `line` may be a prompt or tell of a pull request.
     pub(super) fn may_be_note(&self, line: &[u8]) -> bool {
         self.has_any(&[&self.user, &self.pull_request], line) && self.tool_result.find(line).is_none()
+    }
+
+    /// Returns where in `lines` the first `cost-state` line may be. (No client spells the word with an escape.)
+    pub(super) fn cost_state(&self, lines: &[u8]) -> Option<usize> {
+        self.cost_state.find(lines)
     }
 
     fn has_any(&self, signs: &[&memmem::Finder<'static>], line: &[u8]) -> bool {

@@ -4,6 +4,7 @@
 //! the lines that hold usage of an API answer, without parsing the others, and bears whatever a line may hold: it
 //! never fails for a line. It opens no file, knows no price, and keeps nothing of what was said.
 
+mod cost_state;
 mod entry;
 mod find;
 mod json;
@@ -23,6 +24,7 @@ use std::io::BufRead;
 use jiff::Timestamp;
 use memchr::memchr_iter;
 
+use crate::client_count::ClientCount;
 use crate::id::SessionId;
 use crate::usage::RequestKey;
 use crate::usage::UsageRecord;
@@ -89,6 +91,10 @@ pub struct Slice {
     pub prompts: Vec<Prompt>,
     /// Pull requests that its sessions opened or worked on, in the order of the lines.
     pub pull_requests: Vec<PullRequest>,
+    /// What the client itself had counted by then, in the order of its lines.
+    pub client_counts: Vec<ClientCount>,
+    /// Time of the last line of it that states one, else of the lines before it, as far as the reader knows.
+    pub last_time: Option<Timestamp>,
 }
 
 /// Reads a transcript slice by slice.
@@ -113,9 +119,16 @@ impl<R: BufRead> Reader<R> {
             position: from,
             session,
             previous: None,
+            last_time: None,
             seeks_own: from.offset == 0,
         };
         Self { lines: Lines::new(input), scan, finished: None }
+    }
+
+    /// Tells the reader the time of the last line before where it begins: [`Slice::last_time`] of what was read before.
+    pub fn after(mut self, last_time: Option<Timestamp>) -> Self {
+        self.scan.last_time = last_time;
+        self
     }
 
     /// Reads whole lines, about `max_bytes` of them but at least one, or to the end of the input.
@@ -135,6 +148,7 @@ impl<R: BufRead> Reader<R> {
             }
         }
         found.slice.end = self.scan.position;
+        found.slice.last_time = self.scan.last_time;
         found.slice.finished = self.finished.is_some();
         found.slice.torn = self.finished.clone().flatten();
         Ok(found.slice)
@@ -149,6 +163,8 @@ struct Scan {
     session: SessionId,
     /// Time of the last usage line.
     previous: Option<Timestamp>,
+    /// Time of the last line that states one.
+    last_time: Option<Timestamp>,
     /// No usage line was read yet, from the start of the file.
     seeks_own: bool,
 }
@@ -165,6 +181,8 @@ impl Scan {
         }
         self.pass(&lines[start..], found);
         found.turn(tail::tail(lines, &finder));
+        cost_state::find(lines, self.last_time, &finder, &mut found.slice.client_counts);
+        self.last_time = cost_state::last_time(lines, &finder).or(self.last_time);
     }
 
     /// Goes past lines that hold no usage.

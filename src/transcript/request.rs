@@ -199,7 +199,7 @@ fn count(field: &'static str, number: Number<'_>) -> Result<u64, SkipReason> {
 }
 
 /// Returns the number that `text` spells, if it is whole and from 0 to [`MAX_TOKENS`]; `4.0` and `1e3` are whole.
-fn whole_number(text: &str) -> Option<u64> {
+pub(super) fn whole_number(text: &str) -> Option<u64> {
     let number = if text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().ok()?
     } else {

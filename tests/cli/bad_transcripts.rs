@@ -96,34 +96,34 @@ fn bom_and_crlf() {
 fn a_broken_line_costs_only_itself() {
     let good = good_line();
     let torn = &good[..good.len() - 40];
-    assert_snapshot!(extract(format!("{torn}\n{good}\n")), @"
+    assert_snapshot!(extract(format!("{torn}\n{good}\n")), @r"
     Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:1: left out: not JSON, or torn
-    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
+    at least: the transcript lacks an answer that was cut off, has a line that cannot be read, or does not fit what its client counted (`cmat explain`)
     ");
     assert_snapshot!(extract(format!("{good}\n{torn}")), @"Cost extracted: $0.0180");
-    assert_snapshot!(extract(format!("{torn}{good}\n")), @"
+    assert_snapshot!(extract(format!("{torn}{good}\n")), @r"
     Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:1: left out: not JSON, or torn
-    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
+    at least: the transcript lacks an answer that was cut off, has a line that cannot be read, or does not fit what its client counted (`cmat explain`)
     ");
-    assert_snapshot!(extract([good.as_bytes(), b"\n{\"type\":\"assistant\",\"usage\":{\"\xff\xfe\x00\n"].concat()), @"
+    assert_snapshot!(extract([good.as_bytes(), b"\n{\"type\":\"assistant\",\"usage\":{\"\xff\xfe\x00\n"].concat()), @r"
     Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:2: left out: not JSON, or torn
-    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
+    at least: the transcript lacks an answer that was cut off, has a line that cannot be read, or does not fit what its client counted (`cmat explain`)
     ");
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let deep_content = good.replace("msg_1", "msg_0").replace("\"Done.\"", &deep);
     assert_snapshot!(extract(format!("{deep_content}\n{good}\n")), @"Cost extracted: $0.0360");
     let deep_count = good.replace("\"input_tokens\":1000", &format!("\"input_tokens\":{deep}"));
-    assert_snapshot!(extract(format!("{deep_count}\n{good}\n")), @"
+    assert_snapshot!(extract(format!("{deep_count}\n{good}\n")), @r"
     Cost extracted: $0.0180+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:1: left out: `input_tokens` is not a whole number from 0 to 1099511627776
-    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
+    at least: the transcript lacks an answer that was cut off, has a line that cannot be read, or does not fit what its client counted (`cmat explain`)
     ");
 }
 
@@ -164,11 +164,11 @@ fn a_line_of_100_mb() {
     }
     writeln!(file, "\"}}\n{good}").unwrap();
     let seen = project.run(["costs", "extract", "task_1", path.to_str().unwrap()]);
-    assert_snapshot!(seen, @"
+    assert_snapshot!(seen, @r"
     Cost extracted: $0.0360+
     --- stderr
     [home]/.claude/projects/-root-project/s-1.jsonl:2: left out: longer than 64 MiB
-    at least: the transcript lacks an answer that was cut off, or a line that cannot be read
+    at least: the transcript lacks an answer that was cut off, has a line that cannot be read, or does not fit what its client counted (`cmat explain`)
     ");
 }
 

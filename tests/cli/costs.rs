@@ -302,6 +302,24 @@ fn gives_exact_money_as_json() {
           "unpriced_models": []
         }
       ],
+      "not_itemised": {
+        "requests": 0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cache_write_5m_tokens": 0,
+        "cache_write_1h_tokens": 0,
+        "cache_read_tokens": 0,
+        "web_search_requests": 0,
+        "cost_usd": "0",
+        "cost_input_usd": "0",
+        "cost_output_usd": "0",
+        "cost_cache_write_usd": "0",
+        "cost_cache_read_usd": "0",
+        "cost_web_search_usd": "0",
+        "estimated": false,
+        "lower_bound": false,
+        "unpriced_models": []
+      },
       "recorded_elsewhere": {
         "entries": 0,
         "input_tokens": 0,

@@ -91,6 +91,7 @@ fn a_fresh_project_needs_the_hook() {
       ok   retention              Claude Code deletes transcripts after 30 days
       ok   token counts           nothing is recorded yet
       ok   lower bounds           nothing is recorded yet
+      ok   client's own count     nothing is recorded yet
       ok   models.json            the built-in prices, default claude-opus-5-5
       ok   prices near list       no row is 3 × off the list price
       ok   prices current         no row differs from the list price of today
@@ -101,7 +102,7 @@ fn a_fresh_project_needs_the_hook() {
       ok   ledger                 none yet: the first session that ends makes it
       ok   hook runs left         none
       ok   log                    no fault in 7 days
-      23 checks, 1 failed, 2 want attention (exit 5)
+      24 checks, 1 failed, 2 want attention (exit 5)
     --- exit 5
     ");
     assert!(!project.cmat_home().exists(), "a look makes no ledger");
@@ -125,6 +126,7 @@ fn a_project_in_use_is_well() {
     ok   retention              Claude Code deletes transcripts after 30 days; the ledger keeps 1 request since 2026-11-20
     ok   token counts           every line was read, no two copies differ
     ok   lower bounds           every answer was recorded to its end
+    ok   client's own count     no session has one
     ok   models.json            the built-in prices, default claude-opus-5-5
     ok   prices near list       no row is 3 × off the list price
     ok   prices current         no row differs from the list price of today
@@ -135,9 +137,9 @@ fn a_project_in_use_is_well() {
     ok   ledger                 [cmat]/ledger.db, sound, 1 request
     ok   hook runs left         none
     ok   log                    no fault in 7 days
-    24 checks, all well
+    25 checks, all well
     ");
-    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  24 checks, all well");
+    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  25 checks, all well");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const SCRIPT: &str = ".claude/hooks/on-session-end-cost.sh";
 const PYTHON_SCRIPT: &str = "#!/bin/bash\npython3 -m core costs extract \"$CMAT_CURRENT_TASK_ID\" \"$1\"\n";
 
 /// Returns every file below a folder with its content and its mode.
-fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
     WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
@@ -31,12 +31,12 @@ fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
 }
 
 /// Lets the hook's script find cmat.
-fn on_path(project: TestProject) -> TestProject {
+pub(crate) fn on_path(project: TestProject) -> TestProject {
     let bin = Path::new(env!("CARGO_BIN_EXE_cmat")).parent().unwrap().to_str().unwrap();
     project.env("PATH", format!("{bin}:/usr/bin:/bin"))
 }
 
-fn in_git(project: TestProject) -> TestProject {
+pub(crate) fn in_git(project: TestProject) -> TestProject {
     on_path(project).file(".git/HEAD", "ref: refs/heads/main\n")
 }
 
@@ -156,166 +156,6 @@ fn says_what_it_changed_and_what_comes_next() {
     - .gitignore                              no longer ignores cmat's files
     ");
     assert_snapshot!(project.run(["uninstall"]), @"cmat is not installed in this project");
-}
-
-#[test]
-fn a_dry_run_shows_the_difference() {
-    let project = in_git(TestProject::new()).file(".claude/settings.json", "{\r\n\t\"model\": \"opus\"\r\n}");
-    assert_snapshot!(project.run(["init", "--dry-run"]), @r#"
-    --- /dev/null
-    +++ .claude/hooks/on-session-end-cost.sh
-    @@ -0,0 +1,11 @@
-    +#!/bin/sh
-    +# Claude Code runs this when a session starts, answers and ends, and describes the session on stdin; `cmat hook EVENT`
-    +# records what it cost. The event is the first argument; without one, the session ends. It never disturbs a session: it
-    +# ends with 0, which blocks nothing, and where `cmat` is not to be found, it does nothing.
-    +case "${1-}" in
-    +    "" | *[!a-z-]*) set -- session-end "$@" ;;
-    +esac
-    +for cmat in "$(command -v cmat)" "${CARGO_HOME:-$HOME/.cargo}/bin/cmat" "$HOME/.cargo/bin/cmat"; do
-    +    [ -x "$cmat" ] && "$cmat" hook "$@" && exit 0
-    +done
-    +exit 0
-    --- .claude/settings.json
-    +++ .claude/settings.json
-    @@ -1,3 +1,49 @@
-     {
-    -	"model": "opus"
-    +	"model": "opus",
-    +	"hooks": {
-    +		"SessionEnd": [
-    +			{
-    +				"hooks": [
-    +					{
-    +						"type": "command",
-    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh",
-    +						"timeout": 30
-    +					}
-    +				]
-    +			}
-    +		],
-    +		"SessionStart": [
-    +			{
-    +				"hooks": [
-    +					{
-    +						"type": "command",
-    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh session-start",
-    +						"timeout": 30
-    +					}
-    +				]
-    +			}
-    +		],
-    +		"Stop": [
-    +			{
-    +				"hooks": [
-    +					{
-    +						"type": "command",
-    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
-    +						"timeout": 30
-    +					}
-    +				]
-    +			}
-    +		],
-    +		"SubagentStop": [
-    +			{
-    +				"hooks": [
-    +					{
-    +						"type": "command",
-    +						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh subagent-stop",
-    +						"timeout": 30
-    +					}
-    +				]
-    +			}
-    +		]
-    +	}
-     }
-    \ No newline at end of file
-    --- /dev/null
-    +++ .gitignore
-    @@ -0,0 +1,4 @@
-    +# cmat: files of this machine
-    +task_queue.json.lock
-    +.claude/cmat.task
-    +*.cmat-backup
-    "#);
-    project.stdout(["init"]);
-    assert_snapshot!(project.run(["uninstall", "--dry-run"]), @r#"
-    --- .claude/settings.json
-    +++ .claude/settings.json
-    @@ -1,49 +1,3 @@
-     {
-    -	"model": "opus",
-    -	"hooks": {
-    -		"SessionEnd": [
-    -			{
-    -				"hooks": [
-    -					{
-    -						"type": "command",
-    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh",
-    -						"timeout": 30
-    -					}
-    -				]
-    -			}
-    -		],
-    -		"SessionStart": [
-    -			{
-    -				"hooks": [
-    -					{
-    -						"type": "command",
-    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh session-start",
-    -						"timeout": 30
-    -					}
-    -				]
-    -			}
-    -		],
-    -		"Stop": [
-    -			{
-    -				"hooks": [
-    -					{
-    -						"type": "command",
-    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh stop",
-    -						"timeout": 30
-    -					}
-    -				]
-    -			}
-    -		],
-    -		"SubagentStop": [
-    -			{
-    -				"hooks": [
-    -					{
-    -						"type": "command",
-    -						"command": "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks/on-session-end-cost.sh subagent-stop",
-    -						"timeout": 30
-    -					}
-    -				]
-    -			}
-    -		]
-    -	}
-    +	"model": "opus"
-     }
-    \ No newline at end of file
-    --- .claude/hooks/on-session-end-cost.sh
-    +++ /dev/null
-    @@ -1,11 +0,0 @@
-    -#!/bin/sh
-    -# Claude Code runs this when a session starts, answers and ends, and describes the session on stdin; `cmat hook EVENT`
-    -# records what it cost. The event is the first argument; without one, the session ends. It never disturbs a session: it
-    -# ends with 0, which blocks nothing, and where `cmat` is not to be found, it does nothing.
-    -case "${1-}" in
-    -    "" | *[!a-z-]*) set -- session-end "$@" ;;
-    -esac
-    -for cmat in "$(command -v cmat)" "${CARGO_HOME:-$HOME/.cargo}/bin/cmat" "$HOME/.cargo/bin/cmat"; do
-    -    [ -x "$cmat" ] && "$cmat" hook "$@" && exit 0
-    -done
-    -exit 0
-    --- .gitignore
-    +++ /dev/null
-    @@ -1,4 +0,0 @@
-    -# cmat: files of this machine
-    -task_queue.json.lock
-    -.claude/cmat.task
-    -*.cmat-backup
-    "#);
 }
 
 #[test]
@@ -512,94 +352,6 @@ fn leaves_scripts_of_others_and_changed_ones() {
     assert_eq!(files(&project.project())[SCRIPT].0, mine.as_bytes());
     project.stdout(["init", "--replace"]);
     assert_ne!(files(&project.project())[SCRIPT].0, mine.as_bytes());
-}
-
-#[test]
-fn installs_for_all_projects_by_an_absolute_path() {
-    let project = on_path(TestProject::new());
-    let before = files(&project.home());
-    assert_snapshot!(project.run(["init", "--global"]), @r"
-      + ~/.claude/hooks/on-session-end-cost.sh  the hook script
-      + ~/.claude/settings.json                 runs cmat when a session starts, answers, ends
-
-    Sessions of all projects are recorded from now on, in whatever folder they start.
-    Transcripts that are there already: 0, of this project: 0.
-
-    Next:
-      cmat reconcile --all   # record what the transcripts hold so far
-      cmat costs show TASK   # what a task cost
-      cmat doctor            # check that the hook works
-    ");
-    assert_eq!(files(&project.project()), BTreeMap::new());
-    assert_snapshot!(fs::read_to_string(project.home().join(".claude/settings.json")).unwrap().replace(project.home().to_str().unwrap(), "[home]"), @r#"
-    {
-      "hooks": {
-        "SessionEnd": [
-          {
-            "hooks": [
-              {
-                "type": "command",
-                "command": "'[home]/.claude/hooks/on-session-end-cost.sh'",
-                "timeout": 30
-              }
-            ]
-          }
-        ],
-        "SessionStart": [
-          {
-            "hooks": [
-              {
-                "type": "command",
-                "command": "'[home]/.claude/hooks/on-session-end-cost.sh' session-start",
-                "timeout": 30
-              }
-            ]
-          }
-        ],
-        "Stop": [
-          {
-            "hooks": [
-              {
-                "type": "command",
-                "command": "'[home]/.claude/hooks/on-session-end-cost.sh' stop",
-                "timeout": 30
-              }
-            ]
-          }
-        ],
-        "SubagentStop": [
-          {
-            "hooks": [
-              {
-                "type": "command",
-                "command": "'[home]/.claude/hooks/on-session-end-cost.sh' subagent-stop",
-                "timeout": 30
-              }
-            ]
-          }
-        ]
-      }
-    }
-    "#);
-    assert_snapshot!(project.run(["init"]), @r"
-      + .claude/hooks/on-session-end-cost.sh    the hook script
-      + .claude/settings.json                   runs cmat when a session starts, answers, ends
-
-    Sessions are recorded, in whatever folder they start.
-    Transcripts that are there already: 0, of this project: 0.
-
-    Next:
-      cmat reconcile         # record what the transcripts hold so far
-      cmat costs show TASK   # what a task cost
-      cmat doctor            # check that the hook works
-    --- stderr
-    `~/.claude/settings.json` runs cmat too; a session that both see the end of is recorded once all the same
-    ");
-    assert_snapshot!(project.run(["uninstall", "--global"]), @r"
-    - ~/.claude/settings.json                 no longer runs cmat
-    - ~/.claude/hooks/on-session-end-cost.sh  the hook script
-    ");
-    assert_eq!(files(&project.home()), before);
 }
 
 #[test]

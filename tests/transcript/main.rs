@@ -70,6 +70,8 @@ fn join(whole: &mut Slice, next: Slice) {
     if next.tail != Tail::Unchanged {
         whole.tail = next.tail;
     }
+    whole.client_counts.extend(next.client_counts);
+    whole.last_time = next.last_time;
     (whole.end, whole.finished, whole.torn) = (next.end, next.finished, next.torn);
 }
 

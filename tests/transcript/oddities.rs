@@ -71,6 +71,7 @@ fn record(record: &UsageRecord) -> Value {
     let key = match &facts.key {
         RequestKey::Message(id) => format!("message {}", id.as_str()),
         RequestKey::Line(id) => format!("line {}", id.as_str()),
+        RequestKey::Remainder(id) => format!("remainder {}", id.as_str()),
         RequestKey::Hash(id) => format!("hash {}", id.as_str()),
         RequestKey::Record(id) => panic!("a transcript shows record {}", id.as_str()),
     };

@@ -114,9 +114,10 @@ fn reading_on_after_growth_finds_the_same() {
         for cut in (0..bytes.len()).step_by(step) {
             let mut grown = read(&bytes[..cut]);
             let rest = BufReader::new(&bytes[usize::try_from(grown.end.offset).unwrap()..]);
-            let mut reader = Reader::new(rest, grown.end, file_session());
+            let mut reader = Reader::new(rest, grown.end, file_session()).after(grown.last_time);
             join(&mut grown, reader.next_slice(u64::MAX).unwrap());
             assert_eq!(grown.records, whole.records, "{path} cut at {cut}");
+            assert_eq!(grown.client_counts, whole.client_counts, "{path} cut at {cut}");
             assert_eq!(
                 (grown.end, grown.tail, &grown.torn),
                 (whole.end, whole.tail, &whole.torn),
@@ -134,7 +135,8 @@ fn reading_on_from_any_slice_finds_the_same() {
         let mut from = Position::default();
         while !joined.finished {
             let rest = BufReader::new(&bytes[usize::try_from(from.offset).unwrap()..]);
-            let slice = Reader::new(rest, from, file_session()).next_slice(5000).unwrap();
+            let reader = Reader::new(rest, from, file_session()).after(joined.last_time);
+            let slice = { reader }.next_slice(5000).unwrap();
             from = slice.end;
             join(&mut joined, slice);
         }

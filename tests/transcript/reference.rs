@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use cmat::client_count::ClientCount;
+use cmat::client_count::ModelCount;
 use cmat::id::MessageId;
 use cmat::id::ModelId;
 use cmat::id::RequestId;
@@ -54,7 +56,12 @@ pub(crate) fn read(bytes: &[u8], file_session: &SessionId) -> Slice {
                 note_own(value, file_session, &mut slice.first_own_line);
             }
         }
+        if line.windows(12).any(|part| part == br#""cost-state""#) {
+            let counts = values.iter().filter_map(|(value, _)| client_count(value, slice.last_time?));
+            slice.client_counts.extend(counts);
+        }
         for (value, text) in &values {
+            slice.last_time = time(&value["timestamp"]).or(slice.last_time);
             if let Some(tail) = tail(value) {
                 slice.tail = tail;
             }
@@ -151,6 +158,33 @@ fn note_own(line: &Value, file_session: &SessionId, first: &mut BTreeMap<Session
         let earliest = first.get(&session).map_or(time, |known| time.min(*known));
         first.insert(session, earliest);
     }
+}
+
+fn client_count(line: &Value, at: Timestamp) -> Option<ClientCount> {
+    let counted = |model: &Value| {
+        let of = |key: &str| count("", &model[key]).ok();
+        let stated = |key: &str| model.get(key).filter(|count| !count.is_null()).and_then(|_| of(key));
+        Some(ModelCount {
+            tokens: RawTokens {
+                input: stated("inputTokens")?,
+                output: stated("outputTokens")?,
+                cache_read: stated("cacheReadInputTokens")?,
+                cache_write: stated("cacheCreationInputTokens")?,
+                cache_write_5m: of("cacheCreationEphemeral5mInputTokens")?,
+                cache_write_1h: of("cacheCreationEphemeral1hInputTokens")?,
+            },
+            web_search_requests: of("webSearchRequests")?,
+        })
+    };
+    let models = line["modelUsage"].as_object().filter(|_| line["type"] == "cost-state")?.iter();
+    let models = models.map(|(model, count)| Some((ModelId::new(model).ok()?, counted(count)?)));
+    let dollars = line["totalCostUSD"].as_number().map(|number| number.to_string().parse::<f64>().unwrap());
+    Some(ClientCount {
+        session: SessionId::new(line["sessionId"].as_str()?).ok()?,
+        at,
+        cost: dollars.map(|dollars| format!("{dollars:.12}").parse().unwrap()),
+        models: models.collect::<Option<_>>()?,
+    })
 }
 
 fn tail(line: &Value) -> Option<Tail> {

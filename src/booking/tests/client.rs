@@ -35,6 +35,13 @@ fn recorded(folder: &str, backwards: bool) -> Rooms {
 
 /// Returns the requests that a session owns: id and tokens of each.
 fn owned(rooms: &Rooms, session: &str) -> BTreeMap<String, (u64, u64, u64, u64, u64)> {
+    let mut booked = booked(rooms, session);
+    booked.retain(|id, _| !id.starts_with("not-itemised-"));
+    booked
+}
+
+/// Returns all that is booked for a session, what its client counted beyond its requests included.
+fn booked(rooms: &Rooms, session: &str) -> BTreeMap<String, (u64, u64, u64, u64, u64)> {
     let books = rooms.books.borrow();
     let requests = books.ledger.explain(Scope::Session(&session.parse().unwrap())).unwrap();
     let tokens = |request: &ExplainedRequest| {
@@ -84,6 +91,75 @@ fn each_session_owns_what_was_served_to_it() {
             owned.retain(|id, _| !lacking.contains(&id.as_str()));
             assert_eq!(owned, expected, "{session}");
         }
+    }
+}
+
+/// Returns what a session spent beyond its requests, as it is booked, and whether that is at least what it spent.
+fn not_itemised(rooms: &Rooms, session: &str) -> (Vec<TokenUsage>, bool) {
+    let books = rooms.books.borrow();
+    let scope = Scope::Session(&session.parse().unwrap());
+    let requests = books.ledger.explain(scope).unwrap();
+    let booked = requests.iter().filter(|request| request.not_itemised);
+    let tokens = booked.flat_map(|request| &request.charges).map(|charge| charge.tokens).collect();
+    (tokens, books.ledger.totals(scope).unwrap().unwrap_or_default().lower_bound)
+}
+
+#[test]
+fn what_transcripts_lack_is_booked_from_the_clients_own_count() {
+    // Sessions whose count is not what was served, or that say no more than what is there at least.
+    let odd = [
+        ("d2e83ffa", "it estimated the output of two attempts that were cut off: 10 tokens, 6 were served"),
+        ("8cb58e52", "interrupted: the answer stands behind the count"),
+        ("b7ed9832", "terminated while it streamed: the client counted nothing"),
+        ("5ee553af", "killed while it streamed"),
+        ("29af31e8", "told to write no transcript"),
+        ("4ba29412", "a fork: its count begins with that of its parent, subagents included"),
+    ];
+    let folder = "corpus-2.1.330";
+    let served = std::fs::read_to_string(fixture(folder).join("served.jsonl")).unwrap();
+    let mut expected: BTreeMap<String, (u64, u64, u64, u64, u64)> = BTreeMap::new();
+    for response in served.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let session = expected.entry(response["session"].as_str().unwrap().to_owned()).or_default();
+        if response["http"] == 200 {
+            let tokens = served_tokens(&response["usage"]);
+            *session = (
+                session.0 + tokens.0,
+                session.1 + tokens.1,
+                session.2 + tokens.2,
+                session.3 + tokens.3,
+                session.4 + tokens.4,
+            );
+        }
+    }
+    for backwards in [false, true] {
+        let rooms = recorded(folder, backwards);
+        for (session, expected) in &expected {
+            let sum = booked(&rooms, session).into_values().fold((0, 0, 0, 0, 0), |sum, tokens| {
+                (sum.0 + tokens.0, sum.1 + tokens.1, sum.2 + tokens.2, sum.3 + tokens.3, sum.4 + tokens.4)
+            });
+            let (beyond, is_at_least) = not_itemised(&rooms, session);
+            match &session[..8] {
+                "d2e83ffa" => {
+                    assert_eq!(sum, (expected.0, expected.1 + 4, expected.2, expected.3, expected.4));
+                    assert_eq!((beyond.len(), is_at_least), (1, false));
+                }
+                "8cb58e52" | "4ba29412" => assert_eq!((beyond, is_at_least), (vec![], true), "{session}"),
+                id if odd.iter().any(|(odd, _)| *odd == id) => assert_eq!(beyond, [], "{session}"),
+                _ => assert_eq!((sum, is_at_least), (*expected, false), "{session}"),
+            }
+        }
+        let of = |session| not_itemised(&rooms, session).0;
+        let compacted = [TokenUsage {
+            input: 12,
+            output: 60,
+            cache_write_5m: 600,
+            cache_read: 41_000,
+            cache_write_1h: 0,
+        }];
+        assert_eq!(of("1f34360a-7212-4c37-8433-d3c92037fff8"), compacted);
+        let searched =
+            [TokenUsage { input: 9, output: 7, cache_write_5m: 11, cache_read: 13, cache_write_1h: 0 }];
+        assert_eq!(of("f01a1bd0-5cff-4d5c-807e-a470e39c0644"), searched);
     }
 }
 

@@ -76,12 +76,16 @@ struct Run {
     fork_of: Option<(Index, bool)>,
     has_plain_line: bool,
     made: Vec<Made>,
+    /// The client's own count at its end: how much output it holds that no line shows, and whether it lacks the first
+    /// request, as after a kill.
+    counted: Option<(u64, bool)>,
 }
 
 fn run() -> impl Strategy<Value = Run> {
     let fork = prop::option::of((any::<Index>(), any::<bool>()));
-    (fork, any::<bool>(), prop::collection::vec(made(), 0..4))
-        .prop_map(|(fork_of, has_plain_line, made)| Run { fork_of, has_plain_line, made })
+    let counted = prop::option::of((0..500_u64, any::<bool>()));
+    (fork, any::<bool>(), prop::collection::vec(made(), 0..4), counted)
+        .prop_map(|(fork_of, has_plain_line, made, counted)| Run { fork_of, has_plain_line, made, counted })
 }
 
 pub(super) fn corpus() -> impl Strategy<Value = Corpus> {
@@ -131,6 +135,7 @@ impl Corpus {
                         "prNumber": number, "prRepository": "o/r"})
                 }));
             }
+            main.extend(run.count(&session));
             corpus.append(&format!("{session}.jsonl"), &main);
             let is_repeated = |line: &Value| line["type"] == "assistant" || line["type"] == "user";
             histories.push(main.into_iter().filter(is_repeated).collect());
@@ -154,11 +159,33 @@ impl Corpus {
     }
 }
 
+impl Run {
+    /// Returns the line with the client's own count.
+    fn count(&self, session: &str) -> Option<Value> {
+        let (hidden, lacks_first) = self.counted?;
+        let mut models = json!({});
+        for (n, (model, _)) in PRICES.iter().enumerate() {
+            let asked = self.made.iter().skip(usize::from(lacks_first)).filter(|made| made.model == n);
+            let sum = |tokens: fn(&Made) -> u64| asked.clone().map(tokens).sum::<u64>();
+            models[model] = json!({
+                "inputTokens": sum(|made| made.input),
+                "outputTokens": sum(Made::largest_output) + hidden,
+                "cacheReadInputTokens": 0,
+                "cacheCreationInputTokens": 0,
+            });
+        }
+        Some(json!({"type": "cost-state", "sessionId": session, "totalCostUSD": 0.1, "modelUsage": models}))
+    }
+}
+
 impl Made {
+    fn largest_output(&self) -> u64 {
+        self.output.iter().copied().max().unwrap_or_default()
+    }
+
     fn cost(&self) -> i128 {
         let [input, output] = PRICES[self.model].1;
-        let largest = self.output.iter().max().unwrap();
-        input * i128::from(self.input) + output * i128::from(*largest)
+        input * i128::from(self.input) + output * i128::from(self.largest_output())
     }
 
     fn prompt(&self, session: &str, timestamp: &str) -> Option<Value> {

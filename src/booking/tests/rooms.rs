@@ -36,10 +36,10 @@ use crate::summary::TaskSummary;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the ledger knows, by names instead of numbers: a query for each kind of fact and derived figure.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "SELECT key, key_kind, request_id, input, output, cache_read, cache_write, cache_write_5m, cache_write_1h,
             flags, complete, conflicting, at, sidechain, origin.name, branch, cwd, agent_id, request.agent, skill,
-            mcp_server, client_version, shared, owner.name, project.path, task.name, request.enhancement,
+            mcp_server, client_version, requests, shared, owner.name, project.path, task.name, request.enhancement,
             bound_agent, tags, user, command, ticket, pr, commit_hash
      FROM request JOIN session AS origin ON origin.id = origin_session JOIN session AS owner ON owner.id = owner
      LEFT JOIN project ON project.id = request.project LEFT JOIN task ON task.id = request.task",
@@ -50,9 +50,10 @@ const KNOWN: [&str; 7] = [
             charge.cache_write_1h, charge.cache_read, web_searches, cost, cost_input, cost_output,
             cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated
      FROM charge JOIN request ON request.id = request LEFT JOIN price ON price.id = price",
-    "SELECT session.name, project.path, worktree, first_own_line
+    "SELECT name, at, models, cost FROM client_count JOIN session ON session.id = session",
+    "SELECT session.name, project.path, worktree, first_own_line, unaccounted, partly_forgotten
      FROM session LEFT JOIN project ON project.id = session.project",
-    "SELECT path, session.name, size, offset, line, unanswered, skipped
+    "SELECT path, session.name, size, offset, line, last_time, unanswered, skipped
      FROM file JOIN session ON session.id = file.session",
     "SELECT session.name, at, command FROM prompt JOIN session ON session.id = prompt.session",
     "SELECT session.name, at, pr, branch FROM pr_link JOIN session ON session.id = pr_link.session",
@@ -137,8 +138,9 @@ impl Rooms {
     pub(super) fn read(&self, file: &Path) {
         let session = file.components().next().unwrap().as_os_str().to_str().unwrap();
         let session = SessionId::new(session.trim_end_matches(".jsonl")).unwrap();
-        let read = self.books.borrow_mut().read_file(&self.path(file), &session).unwrap();
-        assert_eq!(read, Reach::End);
+        let mut books = self.books.borrow_mut();
+        assert_eq!(books.read_file(&self.path(file), &session).unwrap(), Reach::End);
+        books.settle_remainders().unwrap();
     }
 
     pub(super) fn assign(&self, session: &SessionId) {

@@ -16,11 +16,15 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::health::Counted;
 use crate::ledger::health::Doubt;
+use crate::money::Usd;
 use crate::printable::Printable;
+use crate::report::COST_PLACES;
 use crate::report::counted;
+use crate::summary::ClientSays;
 
 const TOKEN_COUNTS: &str = "token counts";
 const LOWER_BOUNDS: &str = "lower bounds";
+const CLIENTS_COUNTS: &str = "client's own count";
 
 /// Days after which Claude Code deletes transcripts, unless `cleanupPeriodDays` says otherwise.
 const CLEANUP_DAYS: u64 = 30;
@@ -37,11 +41,13 @@ struct Found {
 
 pub(super) fn checks(site: &Site<'_>, context: &Context<'_>) -> Result<Vec<Check>, LedgerError> {
     let found: Vec<Found> = reconcile::transcripts(context).into_iter().filter_map(look).collect();
-    let (counts, bounds) = match &site.ledger {
-        Some(ledger) => (token_counts(ledger)?, lower_bounds(ledger)?),
-        None => (Check::nothing_yet(TOKEN_COUNTS), Check::nothing_yet(LOWER_BOUNDS)),
+    let of_ledger = match &site.ledger {
+        Some(ledger) => [token_counts(ledger)?, lower_bounds(ledger)?, clients_counts(ledger)?],
+        None => [TOKEN_COUNTS, LOWER_BOUNDS, CLIENTS_COUNTS].map(Check::nothing_yet),
     };
-    Ok(vec![present(&found, site)?, retention(&found, site)?, counts, bounds])
+    let mut checks = vec![present(&found, site)?, retention(&found, site)?];
+    checks.extend(of_ledger);
+    Ok(checks)
 }
 
 fn look(path: PathBuf) -> Option<Found> {
@@ -141,6 +147,32 @@ fn lower_bounds(ledger: &Ledger) -> Result<Check, LedgerError> {
             LOWER_BOUNDS,
             format!("{} cut short: the cost is at least what is shown", counted(n, "answer")),
             format!("look: cmat explain {}", Printable(&example)),
+        ),
+    })
+}
+
+/// Clients since 2.1.252 count for themselves, also what they leave out of their transcripts.
+fn clients_counts(ledger: &Ledger) -> Result<Check, LedgerError> {
+    let says = ledger.clients_say(None)?;
+    let (fit, unfit): (Vec<_>, Vec<_>) = says.iter().partition(|says| says.fits);
+    let sum = |of: fn(&ClientSays) -> Usd| fit.iter().map(|says| of(says)).sum::<Usd>().rounded(COST_PLACES);
+    let detail = match fit.len() {
+        0 => "no session has one that fits".to_owned(),
+        n => format!(
+            "{}: reported ${}, computed ${}, of which ${} not itemised",
+            counted(n, "session"),
+            sum(|says| says.reported),
+            sum(|says| says.computed),
+            sum(|says| says.not_itemised),
+        ),
+    };
+    Ok(match unfit.last() {
+        _ if says.is_empty() => Check::good(CLIENTS_COUNTS, "no session has one"),
+        None => Check::good(CLIENTS_COUNTS, detail),
+        Some(last) => Check::attention(
+            CLIENTS_COUNTS,
+            format!("{detail}; {} may cost more than is known", counted(unfit.len(), "other")),
+            format!("look: cmat explain {}", last.session),
         ),
     })
 }

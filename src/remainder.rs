@@ -1,0 +1,300 @@
+//! What a session spent beyond its requests: the client's own count, less what the transcript shows.
+//!
+//! Searches, compactions, prompt hooks and attempts that were cut off are in no line of a transcript, but the client
+//! counts them (client reference, section 5). Its count has traps: a fork's begins with its parent's, what a killed
+//! run spent is lost, and after an interruption it is written before the last answers. Where it cannot be right, nothing
+//! is taken from it, and the session's cost is a lower bound. A pure function of facts: their order changes nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::client_count::ClientCount;
+use crate::client_count::ModelCount;
+use crate::pricing;
+use crate::usage::RawTokens;
+use crate::usage::RequestFacts;
+use crate::usage::TokenUsage;
+
+/// Tokens of each kind and searches, signed: what is left of a count.
+type Balance = [i128; 6];
+
+/// What a session spent beyond its requests, between one count of its client's and the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remainder {
+    /// When the client counted it.
+    pub at: Timestamp,
+    /// The model that was asked for, by its plain name.
+    pub model: String,
+    /// Token counts.
+    pub tokens: RawTokens,
+    /// Web searches.
+    pub web_search_requests: u64,
+}
+
+/// What the client's count says of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It never counted.
+    NeverCounted,
+    /// All that it counted is known: requests, and these remainders.
+    Complete(Vec<Remainder>),
+    /// The count and the requests do not fit: something may be missing, and nobody knows what.
+    AtLeast,
+}
+
+/// Whose requests a session shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// Its own.
+    OwnRequests,
+    /// Another's among them: it is a fork, whose count begins with that of its parent.
+    AnothersToo,
+}
+
+/// Compares what the client counted for a session with the requests that the session shows.
+pub fn verdict(counts: &[ClientCount], requests: &[RequestFacts], shows: Shows) -> Verdict {
+    let mut counts: Vec<&ClientCount> = counts.iter().collect();
+    counts.sort_by_cached_key(|count| (count.at, balances(count).values().flatten().sum::<i128>()));
+    let Some(last) = counts.last() else { return Verdict::NeverCounted };
+    if requests.iter().any(|request| request.origin.timestamp > last.at) {
+        return Verdict::AtLeast;
+    }
+    let Some(whole) = beyond(last, None, requests) else { return Verdict::AtLeast };
+    match shows {
+        Shows::AnothersToo if !whole.is_empty() => Verdict::AtLeast,
+        _ => Verdict::Complete(by_run(&counts, requests).unwrap_or(whole)),
+    }
+}
+
+/// Returns what is left of each count, less the one before it; `None` if a request stands behind a count that holds it
+/// already, as after an interruption.
+fn by_run(counts: &[&ClientCount], requests: &[RequestFacts]) -> Option<Vec<Remainder>> {
+    let mut left = Vec::new();
+    let mut before: Option<&ClientCount> = None;
+    for count in counts {
+        let is_of_run = |request: &&RequestFacts| {
+            let at = request.origin.timestamp;
+            at <= count.at && before.is_none_or(|before| at > before.at)
+        };
+        let of_run: Vec<_> = requests.iter().filter(is_of_run).cloned().collect();
+        left.extend(beyond(count, before, &of_run)?);
+        before = Some(count);
+    }
+    Some(left)
+}
+
+/// Returns what `count` holds beyond the count before it and beyond `requests`; `None` if it holds less.
+fn beyond(
+    count: &ClientCount,
+    before: Option<&ClientCount>,
+    requests: &[RequestFacts],
+) -> Option<Vec<Remainder>> {
+    let mut left = balances(count);
+    let undivided = undivided_writes(count);
+    for (model, balance) in before.map(balances).unwrap_or_default() {
+        subtract(left.entry(model).or_default(), &balance);
+    }
+    for request in requests {
+        for (model, mut balance) in shown(request) {
+            if undivided.contains(&model) {
+                (balance[2], balance[3]) = (balance[2] + balance[3], 0);
+            }
+            subtract(left.entry(model).or_default(), &balance);
+        }
+    }
+    let left = left.into_iter().filter(|(_, balance)| balance.iter().any(|count| *count != 0));
+    left.map(|(model, balance)| remainder(count.at, model, balance)).collect()
+}
+
+fn subtract(from: &mut Balance, balance: &Balance) {
+    from.iter_mut().zip(balance).for_each(|(left, taken)| *left -= taken);
+}
+
+fn remainder(at: Timestamp, model: String, balance: Balance) -> Option<Remainder> {
+    let mut counts = [0; 6];
+    for (count, left) in counts.iter_mut().zip(balance) {
+        *count = u64::try_from(left).ok()?;
+    }
+    let [input, output, cache_write_5m, cache_write_1h, cache_read, web_search_requests] = counts;
+    let cache_write = cache_write_5m.checked_add(cache_write_1h)?;
+    let tokens = RawTokens { input, output, cache_read, cache_write, cache_write_5m, cache_write_1h };
+    Some(Remainder { at, model, tokens, web_search_requests })
+}
+
+/// Returns what the client counted, by the plain names of the models.
+fn balances(count: &ClientCount) -> BTreeMap<String, Balance> {
+    let mut balances: BTreeMap<String, Balance> = BTreeMap::new();
+    for (model, ModelCount { tokens, web_search_requests }) in &count.models {
+        add(&mut balances, pricing::model_name(model.as_str()), &tokens.billed(), *web_search_requests);
+    }
+    balances
+}
+
+/// Returns the models whose cache writes the client did not divide into those of five minutes and those of an hour.
+fn undivided_writes(count: &ClientCount) -> Vec<String> {
+    let is_undivided =
+        |counted: &ModelCount| counted.tokens.cache_write_5m + counted.tokens.cache_write_1h == 0;
+    let models = count.models.iter().filter(|(_, counted)| is_undivided(counted));
+    models.map(|(model, _)| pricing::model_name(model.as_str())).collect()
+}
+
+/// Returns what a request shows, by the plain name of the model that was asked for.
+///
+/// Compactions and advisor answers on the way are not in the request's own counts.
+fn shown(request: &RequestFacts) -> BTreeMap<String, Balance> {
+    let flags = &request.flags;
+    let asked = flags.requested_model.as_ref().unwrap_or(&flags.model);
+    let mut balances = BTreeMap::new();
+    let name = pricing::model_name(asked.as_str());
+    add(&mut balances, name, &request.tokens.billed(), flags.web_search_requests);
+    for step in
+        flags.iterations.iter().filter(|step| ["compaction", "advisor_message"].contains(&&*step.kind))
+    {
+        let model = step.model.as_ref().unwrap_or(asked);
+        add(&mut balances, pricing::model_name(model.as_str()), &step.tokens.billed(), 0);
+    }
+    balances
+}
+
+fn add(balances: &mut BTreeMap<String, Balance>, model: String, tokens: &TokenUsage, searches: u64) {
+    let TokenUsage { input, output, cache_write_5m, cache_write_1h, cache_read } = *tokens;
+    let counts = [input, output, cache_write_5m, cache_write_1h, cache_read, searches].map(i128::from);
+    let balance = balances.entry(model).or_default();
+    balance.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict as compared;
+    use super::*;
+    use crate::id::MessageId;
+    use crate::id::ModelId;
+    use crate::usage::Flags;
+    use crate::usage::Origin;
+    use crate::usage::RequestKey;
+
+    const MODEL: &str = "claude-sonnet-4-6";
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn tokens(input: u64, output: u64) -> RawTokens {
+        RawTokens { input, output, ..RawTokens::default() }
+    }
+
+    fn count(second: i64, model: &str, input: u64, output: u64) -> ClientCount {
+        let model_count = ModelCount { tokens: tokens(input, output), web_search_requests: 0 };
+        let models = BTreeMap::from([(ModelId::new(model).unwrap(), model_count)]);
+        ClientCount { session: "s".parse().unwrap(), at: at(second), cost: None, models }
+    }
+
+    fn request(second: i64, input: u64, output: u64) -> RequestFacts {
+        let key = RequestKey::Message(MessageId::new(format!("m-{second}")).unwrap());
+        RequestFacts {
+            key,
+            request_id: None,
+            tokens: tokens(input, output),
+            flags: Flags {
+                stop_reason: None,
+                // Asked for by another name than the one that answered.
+                model: ModelId::new("claude-opus-4-8").unwrap(),
+                requested_model: Some(ModelId::new("claude-sonnet-4-6-20260217[1m]").unwrap()),
+                speed: None,
+                service_tier: None,
+                inference_geo: None,
+                web_search_requests: 0,
+                iterations: Vec::new(),
+                empty_content: false,
+            },
+            origin: Origin {
+                timestamp: at(second),
+                sidechain: false,
+                session: "s".parse().unwrap(),
+                branch: None,
+                cwd: None,
+                agent_id: None,
+                agent: None,
+                skill: None,
+                mcp_server: None,
+                client_version: None,
+            },
+            complete: true,
+            conflicting: false,
+        }
+    }
+
+    /// Checks the verdict on counts and requests, each told by second, input and output, in any order of them.
+    fn check(counts: &[(i64, u64, u64)], requests: &[(i64, u64, u64)], expected: Option<&[(i64, u64, u64)]>) {
+        let mut counts: Vec<_> =
+            counts.iter().map(|(second, input, output)| count(*second, MODEL, *input, *output)).collect();
+        let mut requests: Vec<_> =
+            requests.iter().map(|(second, input, output)| request(*second, *input, *output)).collect();
+        for _ in 0..2 {
+            let found = verdict(&counts, &requests, Shows::OwnRequests);
+            let left = expected.map(|expected| {
+                let remainder = |(second, input, output): &(i64, u64, u64)| Remainder {
+                    at: at(*second),
+                    model: MODEL.to_owned(),
+                    tokens: tokens(*input, *output),
+                    web_search_requests: 0,
+                };
+                expected.iter().map(remainder).collect()
+            });
+            assert_eq!(found, left.map_or(Verdict::AtLeast, Verdict::Complete));
+            counts.reverse();
+            requests.reverse();
+            counts.push(counts[0].clone());
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_told_where_it_was_counted() {
+        check(&[(9, 10, 20)], &[(1, 4, 5), (9, 6, 15)], Some(&[]));
+        check(&[(9, 10, 20)], &[(1, 4, 5)], Some(&[(9, 6, 15)]));
+        check(&[(9, 10, 20), (19, 30, 40)], &[(1, 4, 5), (11, 20, 19)], Some(&[(9, 6, 15), (19, 0, 1)]));
+    }
+
+    #[test]
+    fn a_count_that_does_not_fit_says_only_that_something_may_be_missing() {
+        // Lines follow; a killed run was not counted; one kind of tokens was counted too low.
+        check(&[(9, 10, 20)], &[(1, 4, 5), (10, 1, 1)], None);
+        check(&[(9, 10, 20), (29, 20, 30)], &[(1, 10, 20), (11, 5, 5), (21, 10, 10)], None);
+        check(&[(9, 10, 20)], &[(1, 11, 5)], None);
+    }
+
+    #[test]
+    fn after_an_interruption_the_answer_stands_behind_the_count_that_holds_it() {
+        check(&[(9, 10, 20), (19, 30, 40)], &[(10, 10, 3), (11, 20, 20)], Some(&[(19, 0, 17)]));
+    }
+
+    #[test]
+    fn a_fork_is_known_only_if_nothing_is_left() {
+        let requests = [request(1, 10, 20)];
+        let verdict = |input| verdict(&[count(9, MODEL, input, 20)], &requests, Shows::AnothersToo);
+        assert_eq!(verdict(10), Verdict::Complete(Vec::new()));
+        assert_eq!(verdict(11), Verdict::AtLeast);
+        assert_eq!(compared(&[], &requests, Shows::AnothersToo), Verdict::NeverCounted);
+    }
+
+    #[test]
+    fn cache_writes_that_the_client_did_not_divide_are_compared_as_a_sum() {
+        let writes = |cache_write, cache_write_5m, cache_write_1h| RawTokens {
+            cache_write,
+            cache_write_5m,
+            cache_write_1h,
+            ..RawTokens::default()
+        };
+        let request = RequestFacts { tokens: writes(30, 10, 20), ..request(1, 0, 0) };
+        let verdict = |tokens| {
+            let model_count = ModelCount { tokens, web_search_requests: 0 };
+            let models = BTreeMap::from([(ModelId::new(MODEL).unwrap(), model_count)]);
+            let count = ClientCount { models, ..count(9, MODEL, 0, 0) };
+            compared(&[count], std::slice::from_ref(&request), Shows::OwnRequests)
+        };
+        assert_eq!(verdict(writes(30, 0, 0)), Verdict::Complete(Vec::new()));
+        assert_eq!(verdict(writes(30, 10, 20)), Verdict::Complete(Vec::new()));
+        assert_eq!(verdict(writes(30, 20, 10)), Verdict::AtLeast);
+    }
+}

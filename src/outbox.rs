@@ -14,7 +14,6 @@ use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
 
-use jiff::SignedDuration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -31,11 +30,11 @@ use crate::id::TaskId;
 /// The format of the files that this program writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 
+/// The folder in the data folder.
+pub const FOLDER: &str = "outbox";
+
 /// Largest file that is read, in bytes; an intent has a few hundred.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// How old an unfinished file is when nobody can be writing it any more.
-const UNFINISHED_AGE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Which hook ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +166,7 @@ pub struct Outbox {
 impl Outbox {
     /// Returns the outbox in cmat's data folder; it is made when the first intent is put into it.
     pub fn new(data_folder: &Path) -> Self {
-        Self { folder: data_folder.join("outbox") }
+        Self { folder: data_folder.join(FOLDER) }
     }
 
     /// Writes an intent. When this returns, neither a kill nor a power cut loses it.
@@ -235,16 +234,7 @@ impl Outbox {
     ///
     /// Nothing was promised about them, and what cannot be removed does no harm.
     pub fn remove_unfinished(&self, now: Timestamp) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
-        for entry in entries.filter_map(Result::ok) {
-            let is_old = || -> Option<bool> {
-                let written = Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()?;
-                Some(now.duration_since(written) > UNFINISHED_AGE)
-            };
-            if replace::is_unfinished(&entry.file_name()) && is_old() == Some(true) {
-                let _untidy = fs::remove_file(entry.path());
-            }
-        }
+        replace::remove_abandoned_in(&self.folder, now);
     }
 
     fn path(&self, name: &IntentName) -> PathBuf {
@@ -256,6 +246,8 @@ impl Outbox {
 mod tests {
     use std::os::unix::ffi::OsStringExt as _;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use jiff::SignedDuration;
 
     use super::*;
 

@@ -232,8 +232,8 @@ pub fn as_stored(queued: &QueuedTask, project: &Path) -> Option<TaskSummary> {
     })
 }
 
-/// The seven values as the ledger stores them.
-pub(super) fn figures(keys: &CostKeys) -> String {
+/// Returns the seven values as the ledger stores them.
+pub fn figures(keys: &CostKeys) -> String {
     serde_json::json!(keys.pairs().map(|(_, value)| value)).to_string()
 }
 

@@ -220,6 +220,8 @@ impl Books {
         let mut wanted = self.wanted(&projection, &found)?;
         if wanted.as_ref().is_some_and(|wanted| *wanted != found) && self.is_foreign(&projection, &found)? {
             projection.baseline = Some(self.keep(&projection, &found, notes)?);
+            // What is planned from here on holds the change that this was.
+            projection.changes = projection.changes.saturating_add(1);
             wanted = self.wanted(&projection, &found)?;
         }
         Ok(Plan { projection, queued, found, wanted })

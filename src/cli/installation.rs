@@ -1,4 +1,4 @@
-//! `cmat init | uninstall | demo`
+//! `cmat init | uninstall | doctor | demo`
 
 use std::path::PathBuf;
 
@@ -30,6 +30,18 @@ pub struct UninstallArgs {
     /// Show what would change and write nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `cmat doctor`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat doctor --fix")]
+pub struct DoctorArgs {
+    /// Mend what is safe first: permissions, a damaged ledger, what hooks left, values erased from task queues.
+    #[arg(long)]
+    pub fix: bool,
+    /// Run a made-up session through the hook in a temporary folder too, and compare its cost.
+    #[arg(long)]
+    pub self_test: bool,
 }
 
 /// `cmat demo`

@@ -28,6 +28,7 @@ pub use self::exchange::ImportArgs;
 pub use self::exchange::ImportKind;
 pub use self::exchange::RecordArgs;
 pub use self::installation::DemoArgs;
+pub use self::installation::DoctorArgs;
 pub use self::installation::InitArgs;
 pub use self::installation::UninstallArgs;
 pub use self::models::ModelsAddArgs;
@@ -121,8 +122,7 @@ pub enum Command {
     /// Take cmat's hooks out again; recorded costs stay.
     Uninstall(UninstallArgs),
     /// Check the installation, each fault with the command that fixes it.
-    #[command(before_help = "Example:  cmat doctor")]
-    Doctor,
+    Doctor(DoctorArgs),
     /// Show all of it on a made-up project, offline, in a temporary folder.
     Demo(DemoArgs),
     /// Called by Claude Code's hooks; never fails, prints nothing.

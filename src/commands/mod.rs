@@ -169,7 +169,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Reattribute(args) => reattribute::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),
         Command::Task(command) => task::run(&command, &mut context),
-        Command::Doctor => doctor::run(&mut context),
+        Command::Doctor(args) => doctor::run(&args, &mut context),
         Command::Init(args) => init::run(&args, &mut context),
         Command::Uninstall(args) => uninstall::run(&args, &mut context),
         Command::Hook { .. } => Ok(Exit::Done),

@@ -47,11 +47,11 @@ pub(super) fn is_loss(fault: &anyhow::Error) -> bool {
 
 /// Sets a damaged ledger aside, brings a backup back and reads all transcripts; tells of it on stderr.
 ///
-/// A ledger that is sound stays as it is.
-pub(super) fn rebuild(context: &Context<'_>) -> anyhow::Result<()> {
+/// A ledger that is sound stays as it is, and false is returned.
+pub(super) fn rebuild(context: &Context<'_>) -> anyhow::Result<bool> {
     let config = &context.config;
     let Some(recovered) = backup::recover(&config.data_dir, config.now(), LEDGER_PATIENCE)? else {
-        return Ok(());
+        return Ok(false);
     };
     complain(&told(&recovered, context));
     let mut books = open_books(config, Instant::now() + TO_ITS_END)?;
@@ -76,7 +76,8 @@ pub(super) fn rebuild(context: &Context<'_>) -> anyhow::Result<()> {
             None => "What hooks and people said of tasks is lost.",
         },
     ));
-    tell_what_only_the_queue_knows(&books, context)
+    tell_what_only_the_queue_knows(&books, context)?;
+    Ok(true)
 }
 
 /// Tells of tasks whose cost stands in the queue of this project alone.

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use crate::disk;
@@ -182,13 +183,14 @@ pub fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     fs::rename(path, aside)
 }
 
-/// Takes from everybody but its owner what they may do with a file or folder; returns whether anybody could.
+/// Lets nobody but its owner use a file (0600) or folder (0700); returns whether that changes anything.
 pub fn make_private(path: &Path) -> io::Result<bool> {
-    let mode = fs::metadata(path)?.permissions().mode();
-    if mode & OTHERS == 0 {
+    let metadata = fs::metadata(path)?;
+    let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
+    if metadata.permissions().mode() & 0o777 == mode {
         return Ok(false);
     }
-    fs::set_permissions(path, Permissions::from_mode(mode & 0o7777 & !OTHERS))?;
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok(true)
 }
 
@@ -215,8 +217,24 @@ pub fn remove_unfinished(target: &Path, _held: &FileLock) -> io::Result<()> {
     unfinished_versions(target)?.into_iter().try_for_each(fs::remove_file)
 }
 
+/// Removes new versions that were never finished from `folder`, an hour old at `now`; returns how many.
+///
+/// Nothing was promised about them, and what cannot be removed does no harm.
+pub fn remove_abandoned_in(folder: &Path, now: Timestamp) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let is_old = |entry: &fs::DirEntry| -> Option<bool> {
+        let written = Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()?;
+        Some(now.duration_since(written).unsigned_abs() > ABANDONED_AGE && now > written)
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| is_unfinished(&entry.file_name()) && is_old(entry) == Some(true))
+        .filter(|entry| fs::remove_file(entry.path()).is_ok())
+        .count()
+}
+
 /// Returns whether a file is named as new versions are until they are finished.
-pub fn is_unfinished(name: &OsStr) -> bool {
+fn is_unfinished(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(PREFIX.as_bytes()) && name.ends_with(UNFINISHED.as_bytes())
 }

@@ -77,7 +77,7 @@ fn steady(seen: &str) -> String {
 #[test]
 fn a_fresh_project_needs_the_hook() {
     let project = project();
-    assert_snapshot!(steady(&project.run(["doctor"])), @r"
+    assert_snapshot!(steady(&project.run(["doctor"])), @"
       ok   settings               readable, hooks are not disabled
       x    hook installed         no settings run cmat when a session ends                  fix: cmat init
       ok   second cost writer     none
@@ -99,10 +99,12 @@ fn a_fresh_project_needs_the_hook() {
       ok   model without row      nothing is recorded yet
       ok   model without price    nothing is recorded yet
       ok   data folder            [cmat], not there yet
+      ok   file system            on this machine
       ok   ledger                 none yet: the first session that ends makes it
+      ok   backups                none yet
       ok   hook runs left         none
       ok   log                    no fault in 7 days
-      24 checks, 1 failed, 2 want attention (exit 5)
+      26 checks, 1 failed, 2 want attention (exit 5)
     --- exit 5
     ");
     assert!(!project.cmat_home().exists(), "a look makes no ledger");
@@ -111,7 +113,7 @@ fn a_fresh_project_needs_the_hook() {
 #[test]
 fn a_project_in_use_is_well() {
     let project = used();
-    assert_snapshot!(steady(&project.run(["doctor"])), @r"
+    assert_snapshot!(steady(&project.run(["doctor"])), @"
     ok   settings               readable, hooks are not disabled
     ok   hook installed         .claude/settings.json
     ok   hook runs              on-session-end-cost.sh → cmat, in 11 ms, at 4 events
@@ -134,12 +136,14 @@ fn a_project_in_use_is_well() {
     ok   model without row      none
     ok   model without price    none
     ok   data folder            [cmat], for you only
+    ok   file system            on this machine
     ok   ledger                 [cmat]/ledger.db, sound, 1 request
+    ok   backups                none yet
     ok   hook runs left         none
     ok   log                    no fault in 7 days
-    25 checks, all well
+    27 checks, all well
     ");
-    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  25 checks, all well");
+    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  27 checks, all well");
 }
 
 #[test]
@@ -326,7 +330,7 @@ fn price_tables_that_mislead() {
 fn a_data_folder_that_others_can_open() {
     let project = used();
     fs::set_permissions(project.cmat_home(), Permissions::from_mode(0o755)).unwrap();
-    assert_snapshot!(check(&project, "data folder"), @"! | others may look into [cmat] | chmod -R go= [cmat]");
+    assert_snapshot!(check(&project, "data folder"), @"! | others may look into [cmat] | cmat doctor --fix");
 }
 
 #[test]
@@ -335,7 +339,7 @@ fn a_ledger_that_is_damaged() {
     project.stdout(["costs", "show", "task_1"]);
     fs::write(project.cmat_home().join("ledger.db"), "not a database, but long enough to look like one")
         .unwrap();
-    assert_snapshot!(check(&project, "ledger"), @"x | ledger `[cmat]/ledger.db` could not be opened: file is not a database: Error code 26: file is not a database | mkdir [cmat]/broken && mv [cmat]/ledger.db* [cmat]/broken && cmat reconcile --all");
+    assert_snapshot!(check(&project, "ledger"), @"x | ledger `[cmat]/ledger.db` could not be opened: file is not a database: Error code 26: file is not a database | cmat doctor --fix: keeps it, and rebuilds it from its backup and the transcripts");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod corrections;
 mod costs;
 mod demo;
 mod doctor;
+mod doctor_fix;
 mod documents;
 mod foreign_text;
 mod hook;

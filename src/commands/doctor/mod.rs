@@ -1,10 +1,12 @@
 //! `cmat doctor`: checks the installation; each fault with the command that mends it.
 //!
-//! It changes nothing: it runs the installed hook, but on a session that does not exist and with a data folder
-//! of its own; it neither makes a ledger nor finishes what hooks left.
+//! Without `--fix` it changes nothing: it runs the installed hook, but on a session that does not exist and with a data
+//! folder of its own; it neither makes a ledger nor finishes what hooks left.
 
+mod fix;
 mod hook;
 mod prices;
+mod self_test;
 mod store;
 mod tasks;
 mod transcripts;
@@ -14,6 +16,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::cli::DoctorArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::chain;
@@ -109,8 +112,12 @@ impl Site<'_> {
     }
 }
 
-pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let checks = checks(context);
+pub(super) fn run(args: &DoctorArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let fixed = if args.fix { fix::run(context) } else { Vec::new() };
+    let mut checks = checks(context);
+    if args.self_test {
+        checks.push(self_test::check());
+    }
     let n_failed = checks.iter().filter(|check| check.state == State::Failed).count();
     let n_attention = checks.iter().filter(|check| check.state == State::Attention).count();
     let exit = match (n_failed, n_attention) {
@@ -125,11 +132,15 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
         });
         context.print_json(&json!({
             "schema": "cmat.doctor/1",
+            "fixed": fixed,
             "checks": rows.collect::<Vec<_>>(),
             "failed": n_failed,
             "attention": n_attention,
         }))?;
         return Ok(exit);
+    }
+    for fixed in &fixed {
+        writeln!(context.out, "  fixed: {}", Printable(fixed))?;
     }
     for check in &checks {
         write!(context.out, "{}", check.line())?;
@@ -155,9 +166,9 @@ fn checks(context: &Context<'_>) -> Vec<Check> {
         tasks::checks(&site),
         transcripts::checks(&site, context),
         prices::checks(&site),
-        Ok(vec![store::data_folder(&site), opened]),
+        Ok(vec![store::data_folder(&site), store::file_system(&site), opened, store::backups(&site)]),
         store::checks(&site),
     ];
-    let failed = |fault: LedgerError| vec![store::broken_ledger(config, chain(&fault))];
+    let failed = |fault: LedgerError| vec![store::broken_ledger(chain(&fault))];
     groups.into_iter().flat_map(|group| group.unwrap_or_else(failed)).collect()
 }

@@ -1,7 +1,6 @@
 //! Is what cmat keeps there, whole, private, and free of what hooks left undone.
 
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,9 +14,13 @@ use crate::commands::installation::quoted;
 use crate::commands::installation::shown;
 use crate::config::Config;
 use crate::disk;
+use crate::disk::file_system;
+use crate::disk::file_system::FileSystem;
+use crate::disk::replace;
 use crate::ledger;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::backup;
 use crate::logging;
 use crate::outbox::Outbox;
 use crate::report::counted;
@@ -37,14 +40,25 @@ const MAX_LOG_BYTES: u64 = 4 << 20;
 pub(super) fn open(config: &Config) -> (Option<Ledger>, Check) {
     let path = config.data_dir.join(ledger::FILE_NAME);
     if !path.exists() {
-        return (None, Check::good(LEDGER, "none yet: the first session that ends makes it"));
+        let check = match backup::list(&config.data_dir).is_empty() {
+            true => Check::good(LEDGER, "none yet: the first session that ends makes it"),
+            false => broken_ledger(format!("{} is gone", shown(&path, config))),
+        };
+        return (None, check);
     }
     let ledger = match Ledger::open(&config.data_dir, PATIENCE) {
         Ok(ledger) => ledger,
         Err(fault @ LedgerError::FormatTooNew { .. }) => {
             return (None, Check::failed(LEDGER, chain(&fault), "cargo install cmat"));
         }
-        Err(fault) => return (None, broken_ledger(config, chain(&fault))),
+        Err(fault) if fault.is_loss() => return (None, broken_ledger(chain(&fault))),
+        Err(fault @ LedgerError::ReadOnly { .. }) => {
+            let fix = format!("chmod -R u+rwX {}", quoted(&config.data_dir));
+            return (None, Check::failed(LEDGER, chain(&fault), fix));
+        }
+        Err(fault) => {
+            return (None, Check::failed(LEDGER, chain(&fault), "see what it says, then: cmat doctor"));
+        }
     };
     match (ledger.integrity_faults(), ledger.n_all_requests()) {
         (Ok(faults), Ok(n)) => match faults.first() {
@@ -55,18 +69,52 @@ pub(super) fn open(config: &Config) -> (Option<Ledger>, Check) {
                 );
                 (Some(ledger), check)
             }
-            Some(first) => (None, broken_ledger(config, format!("damaged: {first}"))),
+            Some(first) => (None, broken_ledger(format!("damaged: {first}"))),
         },
-        (Err(fault), _) | (_, Err(fault)) => (None, broken_ledger(config, chain(&fault))),
+        (Err(fault), _) | (_, Err(fault)) => (None, broken_ledger(chain(&fault))),
     }
 }
 
-/// Returns the check for a ledger that cannot be used: transcripts can be read again.
-pub(super) fn broken_ledger(config: &Config, detail: String) -> Check {
-    let (all, aside) =
-        (quoted(&config.data_dir.join(ledger::FILE_NAME)), quoted(&config.data_dir.join("broken")));
-    // With what SQLite keeps beside it: a new ledger must not meet an old write-ahead log.
-    Check::failed(LEDGER, detail, format!("mkdir {aside} && mv {all}* {aside} && cmat reconcile --all"))
+/// Returns the check for a ledger that cannot be used.
+pub(super) fn broken_ledger(detail: String) -> Check {
+    Check::failed(
+        LEDGER,
+        detail,
+        "cmat doctor --fix: keeps it, and rebuilds it from its backup and the transcripts",
+    )
+}
+
+/// Checks that the ledger is where locks and shared memory work.
+pub(super) fn file_system(site: &Site<'_>) -> Check {
+    const NAME: &str = "file system";
+    let found = nearest(&site.config.data_dir).map(file_system::of);
+    match found {
+        Some(Ok(FileSystem::Remote(name))) => Check::attention(
+            NAME,
+            format!("the data folder is on {name}: slower, and never safe on two machines at once"),
+            "set CMAT_HOME to a folder on this machine",
+        ),
+        Some(Err(fault)) => Check::attention(NAME, format!("unknown: {fault}"), "look: df -T"),
+        _ => Check::good(NAME, "on this machine"),
+    }
+}
+
+/// Checks that there are backups, and tells of damaged ledgers that are kept.
+pub(super) fn backups(site: &Site<'_>) -> Check {
+    const NAME: &str = "backups";
+    let folder = &site.config.data_dir;
+    let newest = match backup::list(folder).first() {
+        Some(newest) => format!("the newest is of {}", newest.made.strftime("%Y-%m-%d")),
+        None => "none yet".to_owned(),
+    };
+    match backup::set_aside_before(folder).last() {
+        None => Check::good(NAME, newest),
+        Some(damaged) => Check::attention(
+            NAME,
+            format!("{newest}; a damaged ledger is kept as {}", site.shown(damaged)),
+            "delete it once you do not miss anything",
+        ),
+    }
 }
 
 /// Checks that only the user can look into what cmat keeps.
@@ -82,18 +130,16 @@ pub(super) fn data_folder(site: &Site<'_>) -> Check {
             }
         };
     }
-    let is_open =
-        |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
     let outbox = folder.join("outbox");
     let files = [ledger::FILE_NAME, logging::FILE_NAME].map(|file| folder.join(file));
     if !is_writable(folder) || (outbox.exists() && !is_writable(&outbox)) {
         let fix = format!("chmod -R u+rwX {}", quoted(folder));
         return Check::failed(NAME, format!("{name} cannot be written"), fix);
     }
-    match [folder.clone(), outbox].iter().chain(&files).find(|path| is_open(path)) {
+    match [folder.clone(), outbox].iter().chain(&files).find(|path| replace::is_open_to_others(path)) {
         Some(open) => {
             let detail = format!("others may look into {}", site.shown(open));
-            Check::attention(NAME, detail, format!("chmod -R go= {}", quoted(folder)))
+            Check::attention(NAME, detail, "cmat doctor --fix")
         }
         None => Check::good(NAME, format!("{name}, for you only")),
     }

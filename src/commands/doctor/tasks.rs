@@ -1,9 +1,11 @@
 //! Is a task named, and does its queue show what it cost.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
 use crate::booking;
+use crate::booking::foreign;
 use crate::claude_settings::Preferences;
 use crate::commands::chain;
 use crate::commands::doctor::Check;
@@ -13,6 +15,7 @@ use crate::disk::lock::FileLock;
 use crate::id::TaskId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::foreign::Projection;
 use crate::ledger::foreign::Which;
 use crate::ledger::health::Counted;
 use crate::printable::Printable;
@@ -40,19 +43,44 @@ pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
         _ => Check::good("task queue", "none: `cmat task new` makes tasks without one"),
     });
     match &site.ledger {
-        Some(ledger) => checks.extend([up_to_date(ledger)?, figures_of_others(ledger)?]),
+        Some(ledger) => {
+            checks.extend([up_to_date(ledger, queue.as_ref().zip(tasks))?, figures_of_others(ledger)?])
+        }
         None => checks.extend([UP_TO_DATE, FIGURES_OF_OTHERS].map(Check::nothing_yet)),
     }
     Ok(checks)
 }
 
-fn up_to_date(ledger: &Ledger) -> Result<Check, LedgerError> {
+fn up_to_date(ledger: &Ledger, queue: Option<(&TaskQueue, &QueueDocument)>) -> Result<Check, LedgerError> {
     Ok(match ledger.projections(Which::Pending)?.len() {
-        0 => Check::good(UP_TO_DATE, "shows what the ledger knows"),
+        0 => match n_changed(ledger, queue)? {
+            0 => Check::good(UP_TO_DATE, "shows what the ledger knows"),
+            n => Check::attention(
+                UP_TO_DATE,
+                format!("another program changed the cost of {}", counted(n, "task")),
+                "cmat reconcile",
+            ),
+        },
         n => {
             Check::attention(UP_TO_DATE, format!("{} not written yet", counted(n, "task")), "cmat reconcile")
         }
     })
+}
+
+/// Returns how many tasks of a queue show something else than the ledger took note of there last.
+fn n_changed(ledger: &Ledger, queue: Option<(&TaskQueue, &QueueDocument)>) -> Result<usize, LedgerError> {
+    let Some((queue, document)) = queue else { return Ok(0) };
+    let mut shown = BTreeMap::new();
+    for task in document.tasks() {
+        // Of several with one id the first is the task.
+        shown.entry(task.id.as_str().to_owned()).or_insert_with(|| foreign::figures(&task.costs));
+    }
+    let projections = ledger.projections(Which::All)?;
+    let is_changed = |projection: &&Projection| {
+        let noted = projection.baseline.as_ref();
+        noted.is_some_and(|noted| shown.get(&projection.name).is_some_and(|shown| shown != noted))
+    };
+    Ok(projections.iter().filter(|projection| projection.queue == queue.path()).filter(is_changed).count())
 }
 
 fn figures_of_others(ledger: &Ledger) -> Result<Check, LedgerError> {

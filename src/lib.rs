@@ -34,6 +34,8 @@ pub mod remainder;
 
 pub mod import;
 
+pub mod budget;
+
 pub mod summary;
 
 pub mod query;
@@ -59,6 +61,8 @@ pub mod booking;
 pub mod claude_settings;
 
 pub mod config;
+
+pub mod guard;
 
 pub mod logging;
 

@@ -49,6 +49,17 @@ fn main_worktree(worktree: &Path) -> Option<PathBuf> {
     common.file_name().is_some_and(|name| name == ".git").then(|| common.parent().map(Path::to_owned))?
 }
 
+/// Returns the branch that is checked out in `worktree`; `None` for no repository, or a detached head.
+pub fn branch(worktree: &Path) -> Option<String> {
+    let git = worktree.join(".git");
+    let folder = match read_line(&git) {
+        Some(link) => worktree.join(link.strip_prefix("gitdir:")?.trim()),
+        None => git,
+    };
+    let head = read_line(&folder.join("HEAD"))?;
+    Some(head.strip_prefix("ref: refs/heads/")?.to_owned())
+}
+
 fn read_line(path: &Path) -> Option<String> {
     let mut text = String::new();
     disk::open_regular(path).ok()?.take(MAX_LINK_BYTES).read_to_string(&mut text).ok()?;

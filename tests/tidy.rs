@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "pricing",
     "remainder",
     "import",
+    "budget",
     "summary",
     "query",
     "report",

@@ -144,7 +144,10 @@ impl Books {
         project: Option<&Project>,
     ) -> Result<SessionId, BookingError> {
         let found = find_files(transcript, session)?;
-        if let Some(project) = project {
+        // Most runs bring no news of that, and need not wait for other writers.
+        if let Some(project) = project
+            && !self.ledger.is_session_in(&found.session, project)?
+        {
             let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
             let prices = &mut self.prices;
             recording.session_in_project(

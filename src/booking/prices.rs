@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::id::ModelId;
 use crate::models_file;
 use crate::models_file::ModelsFileError;
 use crate::pricing;
@@ -16,8 +17,8 @@ use crate::usage::RequestFacts;
 /// The price table of a project.
 #[derive(Debug)]
 enum Table {
-    /// With all its files.
-    Whole(PriceTable),
+    /// With all its files; whether the project has one of its own.
+    Whole(PriceTable, bool),
     /// A file could not be read: the built-in one stands in for it.
     Replaced,
 }
@@ -50,29 +51,47 @@ impl PriceTables {
     /// estimated, the fault is kept for [`PriceTables::faults`], and `cmat reprice` puts it right once the file is
     /// mended.
     pub fn charges(&mut self, project: Option<&Path>, facts: &RequestFacts) -> Vec<Charge> {
-        let key = project.map(Path::to_owned);
-        let table = self.tables.entry(key).or_insert_with(|| {
+        let unknown_model = self.unknown_model;
+        let (mut charges, has_own_prices) = match self.table(project) {
+            Table::Whole(table, is_own) => (pricing::charges(facts, table, unknown_model), *is_own),
+            Table::Replaced => {
+                let mut charges = pricing::charges(facts, PriceTable::built_in(), unknown_model);
+                for charge in &mut charges {
+                    charge.estimated |= charge.price.is_some();
+                }
+                (charges, false)
+            }
+        };
+        if has_own_prices && let Table::Whole(of_user, _) = self.table(None) {
+            let by_user = pricing::charges(facts, of_user, unknown_model);
+            pricing::note_dearer(&mut charges, &by_user);
+        }
+        charges
+    }
+
+    /// Returns the price row that a model of `project` is priced by; `None` if there is none.
+    pub fn row_of(&mut self, project: Option<&Path>, model: &str) -> Option<ModelId> {
+        let table = match self.table(project) {
+            Table::Whole(table, _) => table,
+            Table::Replaced => PriceTable::built_in(),
+        };
+        table.get_by_pattern(model).map(|found| found.model.id.clone())
+    }
+
+    fn table(&mut self, project: Option<&Path>) -> &Table {
+        self.tables.entry(project.map(Path::to_owned)).or_insert_with(|| {
             match models_file::load(project, Some(&self.user_dir)) {
                 Ok(loaded) => {
                     self.warnings.extend(loaded.warnings);
-                    Table::Whole(loaded.table)
+                    let is_own = project.is_some_and(|project| models_file::project_path(project).exists());
+                    Table::Whole(loaded.table, is_own)
                 }
                 Err(fault) => {
                     self.faults.push(fault);
                     Table::Replaced
                 }
             }
-        });
-        match table {
-            Table::Whole(table) => pricing::charges(facts, table, self.unknown_model),
-            Table::Replaced => {
-                let mut charges = pricing::charges(facts, PriceTable::built_in(), self.unknown_model);
-                for charge in &mut charges {
-                    charge.estimated |= charge.price.is_some();
-                }
-                charges
-            }
-        }
+        })
     }
 
     /// Returns the price tables that could not be used so far, and forgets them.

@@ -19,6 +19,12 @@ const PROJECT_SCRIPT: &str = r#""$CLAUDE_PROJECT_DIR"/.claude/hooks/on-session-e
 /// Seconds that Claude Code grants a hook. Without it the one at the end is killed after 1.5 s.
 const TIMEOUT_S: u32 = 30;
 
+/// How the program is told that a prompt is about to be sent.
+const USER_PROMPT: &str = " hook user-prompt";
+
+/// How the program is told that a tool is about to run.
+const PRE_TOOL: &str = " hook pre-tool";
+
 /// Why hooks cannot be merged into a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
@@ -98,6 +104,20 @@ impl Hook {
         events.iter().map(hook).collect()
     }
 
+    /// Returns the hooks that hold budgets: they run the program itself, with the folders of its records and of its
+    /// configuration, so that nothing in the environment of a session leads elsewhere. All three are words of a shell
+    /// command.
+    pub fn enforcing(program: &str, data_dir: &str, config_dir: &str) -> Vec<Self> {
+        let events = [("UserPromptSubmit", USER_PROMPT), ("PreToolUse", PRE_TOOL)];
+        let hook = |(event, argument)| Self {
+            event,
+            matcher: None,
+            command: format!("{program}{argument} --data-dir {data_dir} --config-dir {config_dir}"),
+            timeout_s: TIMEOUT_S,
+        };
+        events.map(hook).to_vec()
+    }
+
     fn group(&self) -> Json {
         let hooks = json!([{"type": "command", "command": self.command, "timeout": self.timeout_s}]);
         match self.matcher {
@@ -134,7 +154,7 @@ impl Installed {
             |words: &str| self.command.contains(words) || script.is_some_and(|text| text.contains(words));
         let names_script = self.command.contains("on-session-end-cost.sh");
         let names_python = self.command.contains("on-session-end-cost.py");
-        if calls("hook session-") || calls("cmat hook ") {
+        if calls("hook session-") || calls("cmat hook ") || calls(USER_PROMPT) || calls(PRE_TOOL) {
             Owner::Cmat
         } else if calls("costs extract") || names_python || (names_script && calls("python")) {
             Owner::PythonCmat

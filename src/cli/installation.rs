@@ -12,6 +12,9 @@ pub struct InitArgs {
     /// For all projects: ~/.claude/settings.json, which also holds in subfolders.
     #[arg(long)]
     pub global: bool,
+    /// Let budgets stop prompts and tools, in all projects; implies --global.
+    #[arg(long)]
+    pub enforce: bool,
     /// Show what would change and write nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -2,6 +2,7 @@
 //!
 //! Types only: what they mean is decided in [`crate::commands`]. One file for each group of commands.
 
+mod budget;
 mod costs;
 mod exchange;
 mod installation;
@@ -20,6 +21,13 @@ use jiff::tz::TimeZone;
 
 use crate::config;
 
+pub use self::budget::AuditArgs;
+pub use self::budget::BudgetCommand;
+pub use self::budget::BudgetSetArgs;
+pub use self::budget::Limits;
+pub use self::budget::OnExceedWord;
+pub use self::budget::SetBudgetArgs;
+pub use self::budget::UnpricedWord;
 pub use self::costs::CostsCommand;
 pub use self::costs::EnhancementArgs;
 pub use self::costs::ExtractArgs;
@@ -54,7 +62,7 @@ pub use self::task::TaskCommand;
     subcommand_required = true,
     arg_required_else_help = true,
     before_help = "Example:  cmat demo\n          cmat init && claude   # then: cmat costs show TASK",
-    after_help = "Exit codes: 0 done, 1 not found or failed, 2 usage, 4 recorded but the task queue could not be \
+    after_help = "Exit codes: 0 done, 1 not found or failed, 2 usage, 3 a budget is exceeded, 4 recorded but the task queue could not be \
                   updated yet, 5 a failed check or drift found, 6 an estimate or an unpriced amount with --strict.",
     max_term_width = 100
 )]
@@ -98,6 +106,13 @@ pub enum Command {
     /// List, show and change model prices.
     #[command(subcommand, before_help = "Example:  cmat models list --prices")]
     Models(ModelsCommand),
+    /// Set, show and check limits on spending.
+    #[command(subcommand, before_help = "Example:  cmat budget set --daily 5 --monthly 50")]
+    Budget(BudgetCommand),
+    /// Set what you may spend in a day, a week, a month.
+    SetBudget(SetBudgetArgs),
+    /// Show what changed prices, limits or records, and who did it.
+    Audit(AuditArgs),
     /// Compute what tokens cost, with the arithmetic shown.
     Calc(CalcArgs),
     /// Show each request × its price = its cost, for a task, a session or one request.

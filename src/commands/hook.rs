@@ -3,14 +3,19 @@
 //! `session-start` binds the session to its task from then on, `session-end` closes the books on it; `stop` and
 //! `subagent-stop` read on in between, so that a session that is killed later has lost little.
 //!
+//! `user-prompt` and `pre-tool` ask the budgets, which may stand in the way; nothing else does:
+//!
 //! A hook never disturbs a session: exit code 0 and an empty stdout, whatever its arguments, stdin or configuration,
 //! because exit code 2 would mean "block" to Claude Code. What it was told is on disk before anything else
 //! happens; one deadline bounds all of it; whatever is left is done by the next cmat that runs.
+
+mod enforcement;
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal as _;
+use std::io::Read as _;
 use std::panic;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -21,10 +26,13 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde::Deserialize;
 
+use crate::booking::Books;
 use crate::booking::leftovers::Ripe;
 use crate::commands::chain;
 use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
+use crate::commands::hook::enforcement::Fixed;
+use crate::commands::hook::enforcement::Question;
 use crate::commands::open_books;
 use crate::config::Config;
 use crate::id::SessionId;
@@ -58,6 +66,12 @@ struct Told {
     agent_transcript_path: Option<PathBuf>,
     cwd: Option<PathBuf>,
     reason: Option<String>,
+    permission_mode: Option<String>,
+    /// Of the subagent that is at work.
+    agent_type: Option<String>,
+    tool_name: Option<String>,
+    /// Looked at, never kept.
+    tool_input: Option<serde_json::Value>,
 }
 
 /// Runs the hook. Nothing that happens in it gets out.
@@ -67,6 +81,13 @@ pub(super) fn run(arguments: &[OsString]) {
     panic::set_hook(Box::new(|panicked| tracing::error!(%panicked, "the hook panicked")));
     let outcome = panic::catch_unwind(|| {
         let config = Config::read(None).or_else(|_unusable| Config::without_file(None))?;
+        let event = arguments.first().and_then(|event| event.to_str());
+        if let Some(question) = event.and_then(Question::from_name) {
+            let fixed = Fixed::read(arguments);
+            let config = config.fixed(fixed.data_dir, fixed.user_dir);
+            logging::to_file(&config.data_dir);
+            return enforcement::run(question, &config, started);
+        }
         logging::to_file(&config.data_dir);
         let arguments = of_one_event(arguments);
         match arguments.first().map(|event| event.to_string_lossy()) {
@@ -114,7 +135,7 @@ fn leave_at(deadline: Instant) {
 
 /// Records that a session starts or ends.
 fn session(event: Event, config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
-    let told = read_stdin(config.hook.limit / 2);
+    let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
     let intent = intent(event, config, arguments, told);
     if intent.session.is_none() && intent.transcript.is_none() {
         anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
@@ -128,6 +149,9 @@ fn session(event: Event, config: &Config, arguments: &[OsString], started: Insta
     if let Err(fault) = books.book_intent(name.as_ref(), &intent) {
         tracing::error!("{}", chain(&fault));
     }
+    if event == Event::SessionStart {
+        tell_what_is_left(&intent, &books, config);
+    }
     // The own task first, then what others left.
     let projected = books.project_pending()?;
     for fault in faults_of_queues(&projected) {
@@ -138,7 +162,20 @@ fn session(event: Event, config: &Config, arguments: &[OsString], started: Insta
         tracing::warn!("{fault}");
     }
     books.ledger.sum_up_all()?;
+    // Budgets count what is rolled up fastest.
+    books.ledger.roll_up()?;
     Ok(())
+}
+
+/// Tells the session that begins what is left of its budgets.
+fn tell_what_is_left(intent: &Intent, books: &Books, config: &Config) {
+    let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
+    let project = project::find(folder, config.home.as_deref());
+    match enforcement::left(intent.session.as_ref(), &project, books, config) {
+        Ok(Some(object)) => enforcement::answer(&object),
+        Ok(None) => {}
+        Err(fault) => tracing::warn!("the budgets could not be told: {fault:#}"),
+    }
 }
 
 /// Reads on in a session that goes on; cursors remember how far, so no intent is needed.
@@ -146,7 +183,7 @@ fn session(event: Event, config: &Config, arguments: &[OsString], started: Insta
 /// The task queue is left to the session's end and to commands: the user waits for the next prompt meanwhile.
 fn answered(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
     leave_at(started + config.hook.limit);
-    let told = read_stdin(config.hook.limit / 2);
+    let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
     let Named { session, transcript, cwd } = named(config, arguments, &told);
     let transcript = transcript.context("nothing names a transcript: there is nothing to read")?;
     let folder = config.hook.project_dir.as_ref().unwrap_or(&cwd);
@@ -216,14 +253,14 @@ fn usable<Id>(what: &str, id: Result<Id, crate::id::IdError>) -> Option<Id> {
 /// Reads one JSON object from stdin, not waiting for its end: some clients leave the pipe open.
 ///
 /// The client writes at once, but a busy machine may be late to run it; a person's terminal says nothing.
-fn read_stdin(patience: Duration) -> Told {
+fn read_stdin(patience: Duration, max_bytes: u64) -> Told {
     if io::stdin().is_terminal() {
         return Told::default();
     }
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         // The receiver may have lost its patience.
-        let _too_late = sender.send(read_object(io::stdin().lock()));
+        let _too_late = sender.send(read_object(io::stdin().lock().take(max_bytes)));
     });
     match receiver.recv_timeout(patience) {
         Ok(Ok(told)) => told,
@@ -239,7 +276,7 @@ fn read_stdin(patience: Duration) -> Told {
 }
 
 fn read_object(input: impl io::Read) -> anyhow::Result<Told> {
-    let mut values = serde_json::Deserializer::from_reader(input.take(MAX_STDIN_BYTES)).into_iter::<Told>();
+    let mut values = serde_json::Deserializer::from_reader(input).into_iter::<Told>();
     match values.next() {
         // What stands there may be a prompt, so the message of the error, which quotes it, is not for the log.
         Some(Err(error)) => anyhow::bail!(

@@ -14,6 +14,7 @@ use crate::claude_settings::Installed;
 use crate::claude_settings::Owner;
 use crate::claude_settings::Preferences;
 use crate::claude_settings::PythonHook;
+use crate::claude_settings::RECORDING;
 use crate::claude_settings::plan_install;
 use crate::cli::InitArgs;
 use crate::commands::Context;
@@ -35,8 +36,11 @@ use crate::commands::reconcile;
 use crate::config::Config;
 
 pub(super) fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let scope = if args.global { Scope::User } else { Scope::Project };
-    let place = Place::new(scope, &context.config)?;
+    let scope = if args.global || args.enforce { Scope::User } else { Scope::Project };
+    let mut place = Place::new(scope, &context.config)?;
+    if args.enforce {
+        place = place.enforcing(&context.config)?;
+    }
     let python = if args.replace { PythonHook::Remove } else { PythonHook::Keep };
     let mut plan = Plan::make(&place, python, &context.config)?;
     let files = step::run(&plan.steps, '+', Earnest::unless(args.dry_run), context)?;
@@ -127,6 +131,9 @@ impl Plan {
                 self.warn_of_python(&planned.python_hooks, &place.settings(), place.scope, config);
                 if script.is_some() || planned.change.is_change() {
                     let what = match planned.removed.as_slice() {
+                        [] if place.hooks.len() > RECORDING.len() => {
+                            "runs cmat when a session starts, answers, ends, and before prompts and tools"
+                        }
                         [] => "runs cmat when a session starts, answers, ends",
                         _ => "runs cmat when a session starts, answers, ends, no longer the Python cost hook",
                     };

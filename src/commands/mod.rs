@@ -3,6 +3,8 @@
 //! They know everything and decide nothing about money. Data goes to stdout, words to stderr; the exit code says
 //! what came of it. What hooks left undone is finished before a command answers.
 
+mod audit;
+mod budget;
 mod calc;
 mod costs;
 mod demo;
@@ -79,6 +81,8 @@ pub enum Exit {
     Deferred,
     /// A check failed, or a dry run found that the records are behind.
     FailedCheck,
+    /// A budget stands in the way.
+    OverBudget,
     /// With `--strict`: a figure is estimated, a lower bound or partly unpriced.
     Uncertain,
 }
@@ -89,6 +93,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
+            Self::OverBudget => 3,
             Self::Deferred => 4,
             Self::FailedCheck => 5,
             Self::Uncertain => 6,
@@ -158,6 +163,9 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let exit = match cli.command {
         Command::Costs(command) => costs::run(&command, &mut context),
         Command::Models(command) => models::run(&command, &mut context),
+        Command::Audit(args) => audit::run(&args, &mut context),
+        Command::Budget(command) => budget::run(&command, &mut context),
+        Command::SetBudget(args) => budget::set_plain(&args, &mut context),
         Command::Calc(args) => calc::run(&args, &mut context),
         Command::Demo(args) => demo::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
+use serde::de::IgnoredAny;
 
 use crate::attribution::rules::Origin;
 use crate::attribution::rules::Rules;
@@ -23,7 +24,8 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// What a file of the project may set. Whoever clones a repository runs what stands there, so nothing is in this
 /// list that names a place, a program or an address, or that a price or a budget depends on.
-const HARMLESS: &[&str] = &["timezone", "week_start", "billing", "attribution"];
+/// Its budgets speak of what is spent in the project and are added to the others, so they can only be stricter.
+const HARMLESS: &[&str] = &["timezone", "week_start", "billing", "attribution", "budget", "hook"];
 
 /// A configuration file, or what several come to.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +38,13 @@ pub(super) struct ConfigFile {
     billing: Option<BillingSetting>,
     #[serde(default)]
     attribution: Attribution,
+    /// These are for [`crate::config::budgets`], which bears what it cannot understand.
+    #[serde(rename = "budget")]
+    _budget: Option<IgnoredAny>,
+    #[serde(rename = "hook")]
+    _hook: Option<IgnoredAny>,
+    #[serde(rename = "trust")]
+    _trust: Option<IgnoredAny>,
 }
 
 /// How requests are attributed where nobody said it of them.
@@ -122,6 +131,7 @@ impl ConfigFile {
                     .enhancement_from_branch
                     .or(other.attribution.enhancement_from_branch),
             },
+            ..Self::default()
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything else takes what it needs from a [`Config`] as an argument.
 
+pub mod budgets;
 mod file;
 
 use std::collections::BTreeMap;
@@ -63,6 +64,10 @@ pub struct Config {
     pub inside_claude_code: bool,
     /// The name of the user whose records these are: `USER`, else `LOGNAME`.
     pub user: Option<String>,
+    /// Who is at work, for the audit: `CMAT_USER`, else the login name.
+    pub person: String,
+    /// `CMAT_NOW`: the time that a test fixes.
+    pub fixed_now: Option<Timestamp>,
 }
 
 /// What a hook is told by its environment.
@@ -84,6 +89,8 @@ pub struct HookEnvironment {
     pub user: Option<String>,
     /// `CMAT_PROJECT_DIR`, else `CLAUDE_PROJECT_DIR`.
     pub project_dir: Option<PathBuf>,
+    /// `CLAUDE_CODE_SESSION_ATTENDED`: somebody sits before the client and can be asked.
+    pub attended: bool,
     /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.8 of what the client grants.
     pub limit: Duration,
 }
@@ -142,6 +149,11 @@ impl Config {
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
             inside_claude_code: variable("CLAUDECODE").is_some(),
+            person: ["CMAT_USER", "USER", "LOGNAME"]
+                .into_iter()
+                .find_map(variable)
+                .map_or_else(|| "somebody".to_owned(), |name| name.to_string_lossy().into_owned()),
+            fixed_now: variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()),
             user: ["USER", "LOGNAME"].iter().find_map(|name| variable(name)?.into_string().ok()),
         })
     }
@@ -160,10 +172,28 @@ impl Config {
         })
     }
 
+    /// Returns the configuration of a hook that was installed with these folders: what a project's settings put into
+    /// the environment must not loosen a budget.
+    pub fn fixed(self, data_dir: Option<PathBuf>, user_dir: Option<PathBuf>) -> Self {
+        if data_dir.is_none() && user_dir.is_none() {
+            return self;
+        }
+        let project_dir = path_variable("CLAUDE_PROJECT_DIR").map(|folder| self.cwd.join(folder));
+        let start = project_dir.clone().unwrap_or_else(|| self.cwd.clone());
+        Self {
+            project: project::find(&start, self.home.as_deref()),
+            hook: HookEnvironment { project_dir, ..self.hook },
+            data_dir: data_dir.unwrap_or(self.data_dir),
+            user_dir: user_dir.unwrap_or(self.user_dir),
+            fixed_now: None,
+            ..self
+        }
+    }
+
     /// Returns the present time in UTC; a test fixes it with `CMAT_NOW`.
     #[expect(clippy::disallowed_methods, reason = "this is the reader of the clock")]
     pub fn now(&self) -> Timestamp {
-        variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()).unwrap_or_else(Timestamp::now)
+        self.fixed_now.unwrap_or_else(Timestamp::now)
     }
 }
 
@@ -231,6 +261,7 @@ fn hook_environment(cwd: &Path) -> HookEnvironment {
         project_dir: path_variable("CMAT_PROJECT_DIR")
             .or_else(|| path_variable("CLAUDE_PROJECT_DIR"))
             .map(|folder| cwd.join(folder)),
+        attended: text("CLAUDE_CODE_SESSION_ATTENDED").is_some_and(|word| word == "1"),
         limit: milliseconds("CMAT_DEADLINE_MS").unwrap_or(client_limit * 4 / 5),
     }
 }

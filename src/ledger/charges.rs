@@ -59,6 +59,8 @@ struct ChargeRow {
     costs: [i64; 6],
     /// Their sum.
     cost: i64,
+    /// The same, or what it would cost by the user's own prices where those are dearer.
+    dearer: i64,
     estimated: bool,
 }
 
@@ -193,6 +195,7 @@ impl Recording<'_> {
                 pico(cost.web_search)?,
             ],
             cost: pico(cost.total())?,
+            dearer: pico(charge.dearer.unwrap_or(cost.total()))?,
             estimated: charge.estimated,
         })
     }
@@ -201,18 +204,18 @@ impl Recording<'_> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT kind, model, price, unpriced, estimated, input, output, cache_write_5m, cache_write_1h,
                     cache_read, web_searches, cost_input, cost_output, cost_cache_write_5m,
-                    cost_cache_write_1h, cost_cache_read, cost_web_search, cost
+                    cost_cache_write_1h, cost_cache_read, cost_web_search, cost, dearer
              FROM charge WHERE request = ?1 ORDER BY part",
         )?;
         let mut rows = statement.query([request])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let mut amounts = [0; 13];
+            let mut amounts = [0; 14];
             for (column, amount) in (5..).zip(&mut amounts) {
                 *amount = row.get(column)?;
             }
-            let [counts @ .., _, _, _, _, _, _, _] = amounts;
-            let [_, _, _, _, _, _, costs @ .., cost] = amounts;
+            let [counts @ .., _, _, _, _, _, _, _, _] = amounts;
+            let [_, _, _, _, _, _, costs @ .., cost, dearer] = amounts;
             found.push(ChargeRow {
                 kind: row.get(0)?,
                 model: row.get(1)?,
@@ -221,6 +224,7 @@ impl Recording<'_> {
                 counts,
                 costs,
                 cost,
+                dearer,
                 estimated: row.get(4)?,
             });
         }
@@ -247,9 +251,9 @@ impl Recording<'_> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT INTO charge (request, part, kind, model, price, unpriced, input, output, cache_write_5m,
                  cache_write_1h, cache_read, web_searches, cost, cost_input, cost_output,
-                 cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated)
+                 cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated, dearer)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20)",
+                 ?19, ?20, ?21)",
         )?;
         for (part, row) in (0_i64..).zip(rows) {
             let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] = row.counts;
@@ -275,6 +279,7 @@ impl Recording<'_> {
                 cost_read,
                 cost_search,
                 row.estimated,
+                row.dearer,
             ])?;
         }
         Ok(())

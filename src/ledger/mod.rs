@@ -8,6 +8,7 @@
 //! It holds no prompt, answer, tool input or output: ids, names, branches, project paths, times and counts.
 //! It never reads transcripts, queues, clock or environment.
 
+pub mod audit;
 pub mod backup;
 pub mod binding;
 pub mod charges;
@@ -19,9 +20,13 @@ pub mod forget;
 pub mod groups;
 pub mod health;
 pub mod notes;
+pub mod notices;
+pub mod outlook;
+pub mod overrides;
 pub mod record;
 pub mod recording;
 pub mod rows;
+pub mod spending;
 pub mod task;
 pub mod totals;
 

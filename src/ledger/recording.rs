@@ -8,7 +8,6 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::Transaction;
 use rusqlite::params;
-use serde::Serialize;
 
 use crate::attribution::rules::Rulebook;
 use crate::id::SessionId;
@@ -273,15 +272,6 @@ impl<'ledger> Recording<'ledger> {
     /// Forgets the intent `name`, whose file is gone.
     pub fn intent_removed(&mut self, name: &str) -> Result<(), LedgerError> {
         self.transaction.execute("DELETE FROM booked_intent WHERE name = ?1", [name])?;
-        Ok(())
-    }
-
-    /// Adds a line to the audit.
-    pub fn audit(&mut self, kind: &str, detail: &impl Serialize) -> Result<(), LedgerError> {
-        self.transaction.execute(
-            "INSERT INTO audit (at, kind, detail) VALUES (?1, ?2, ?3)",
-            params![millis(self.now), kind, serde_json::to_string(detail)?],
-        )?;
         Ok(())
     }
 

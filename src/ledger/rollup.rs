@@ -80,9 +80,10 @@ fn insertion() -> String {
     let cost_columns: String = COSTS.iter().map(|kind| format!("micro_{kind}, pico_{kind}, ")).collect();
     format!(
         "INSERT INTO rollup (owner, at, model, price, {told_apart}, first, last, requests, {counted},
-             {cost_columns} unread_5m, unread_1h, estimated, incomplete, unpriced)
+             {cost_columns} micro_dearer, pico_dearer, unread_5m, unread_1h, estimated, incomplete, unpriced)
          SELECT ?1, fact.at - (fact.at % {QUARTER} + {QUARTER}) % {QUARTER}, charge.model, charge.price,
              {of_request} min(fact.at), max(fact.at), sum((charge.part = 0) * fact.requests), {counts} {costs}
+             sum(charge.dearer / 1000000), sum(charge.dearer % 1000000),
              sum(CASE WHEN charge.part = 0 THEN min(charge.cache_write_5m, max(0, unread - charge.cache_write_1h))
                       ELSE 0 END),
              sum(CASE WHEN charge.part = 0 THEN min(charge.cache_write_1h, unread) ELSE 0 END),

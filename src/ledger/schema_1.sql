@@ -100,7 +100,7 @@ CREATE TABLE request (
     UNIQUE (key, key_kind)
 ) STRICT;
 CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
-CREATE INDEX request_by_owner ON request (owner);
+CREATE INDEX request_by_owner ON request (owner, at);
 CREATE INDEX request_by_time ON request (at);
 CREATE INDEX request_shared ON request (id) WHERE shared;
 CREATE INDEX request_told ON request (owner) WHERE key_kind = 3;
@@ -199,6 +199,7 @@ CREATE TABLE charge (                       -- derived
     cache_read INTEGER NOT NULL,
     web_searches INTEGER NOT NULL,
     cost INTEGER NOT NULL,                  -- the sum of the six, 0 where unpriced
+    dearer INTEGER NOT NULL,                -- the same, or by the user's own prices where those are dearer
     cost_input INTEGER NOT NULL,
     cost_output INTEGER NOT NULL,
     cost_cache_write_5m INTEGER NOT NULL,
@@ -267,6 +268,8 @@ CREATE TABLE rollup (                       -- derived: what a session's request
     pico_cache_read INTEGER NOT NULL,
     micro_web_search INTEGER NOT NULL,
     pico_web_search INTEGER NOT NULL,
+    micro_dearer INTEGER NOT NULL,          -- as in `charge`
+    pico_dearer INTEGER NOT NULL,
     unread_5m INTEGER NOT NULL,             -- tokens written to the cache that no later request read
     unread_1h INTEGER NOT NULL,
     estimated INTEGER NOT NULL,
@@ -274,6 +277,7 @@ CREATE TABLE rollup (                       -- derived: what a session's request
     unpriced INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX rollup_by_owner ON rollup (owner);
+CREATE INDEX rollup_by_time ON rollup (at);
 
 CREATE TABLE stale_rollup (                 -- sessions to be rolled up before they are told
     session INTEGER PRIMARY KEY REFERENCES session (id)
@@ -328,9 +332,40 @@ CREATE TABLE forgotten_request (            -- those that were there, whichever 
     hash BLOB PRIMARY KEY                   -- of the key
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE override (                     -- what a person added to a budget for a time
+    id INTEGER PRIMARY KEY,
+    budget TEXT NOT NULL,                   -- the scope, or the id with its period
+    amount TEXT NOT NULL,                   -- decimal USD
+    begins INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    ended INTEGER NOT NULL DEFAULT 0,       -- 1: its end was seen; a clock that is set back does not revive it
+    reason TEXT NOT NULL,
+    person TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE notice (                       -- what was told of a budget, once in each period
+    budget TEXT NOT NULL,
+    name TEXT NOT NULL,                     -- which one of the scope's kind
+    period INTEGER NOT NULL,                -- when it began
+    kind TEXT NOT NULL,
+    percent INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (budget, name, period, kind, percent)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    detail TEXT NOT NULL                    -- JSON
+    detail TEXT NOT NULL,                   -- JSON
+    hash BLOB NOT NULL                      -- of the line before and of this one
 ) STRICT;
+
+CREATE TABLE audit_end (                    -- the last line, so that none is missed there
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    id INTEGER NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit is only added to'); END;
+CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'the audit is only added to'); END;

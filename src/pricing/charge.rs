@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::id::ModelId;
+use crate::money::Usd;
 use crate::pricing::price::CostByKind;
 use crate::pricing::price::Price;
 use crate::pricing::price::Terms;
@@ -87,6 +88,9 @@ pub struct Charge {
     pub web_search_requests: u64,
     /// What it costs; `None` if it is unpriced.
     pub cost: Option<CostByKind>,
+    /// What it would cost by the user's own prices, where those are not the project's and this is dearer; a budget
+    /// counts it then.
+    pub dearer: Option<Usd>,
     /// Why it is unpriced.
     pub unpriced: Option<Unpriced>,
     /// The price it was made with; `None` if the model is unknown, or if nothing is billed (a refusal without an
@@ -110,6 +114,14 @@ pub fn charges(request: &RequestFacts, table: &PriceTable, unknown: UnknownModel
         charges.push(part.charge(searches, &terms, table, unknown));
     }
     charges
+}
+
+/// Notes on `charges` what the same request costs by the user's own prices, where that is dearer.
+pub fn note_dearer(charges: &mut [Charge], by_user: &[Charge]) {
+    let total = |charge: &Charge| charge.cost.map(|cost| cost.total());
+    for (charge, by_user) in charges.iter_mut().zip(by_user) {
+        charge.dearer = total(by_user).filter(|dearer| total(charge).is_none_or(|cost| *dearer > cost));
+    }
 }
 
 /// Returns whether two copies of a request are billed alike: the same parts, on the same terms, on the same UTC day.
@@ -185,6 +197,7 @@ impl Part {
             tokens: self.tokens,
             web_search_requests,
             cost: None,
+            dearer: None,
             unpriced: None,
             price: None,
             estimated: false,

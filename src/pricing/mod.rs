@@ -24,6 +24,7 @@ pub use charge::UnknownModel;
 pub use charge::Unpriced;
 pub use charge::charges;
 pub use charge::is_billed_alike;
+pub use charge::note_dearer;
 pub use fields::RowFault;
 pub use off_list::OffList;
 pub use parse::MAX_TABLE_BYTES;

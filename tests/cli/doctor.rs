@@ -98,13 +98,14 @@ fn a_fresh_project_needs_the_hook() {
       ok   model matched          nothing is recorded yet
       ok   model without row      nothing is recorded yet
       ok   model without price    nothing is recorded yet
+      ok   budgets                none
       ok   data folder            [cmat], not there yet
       ok   file system            on this machine
       ok   ledger                 none yet: the first session that ends makes it
       ok   backups                none yet
       ok   hook runs left         none
       ok   log                    no fault in 7 days
-      26 checks, 1 failed, 2 want attention (exit 5)
+      27 checks, 1 failed, 2 want attention (exit 5)
     --- exit 5
     ");
     assert!(!project.cmat_home().exists(), "a look makes no ledger");
@@ -135,15 +136,17 @@ fn a_project_in_use_is_well() {
     ok   model matched          1 model, each by its own row
     ok   model without row      none
     ok   model without price    none
+    ok   budgets                none
+    ok   audit                  its chain is whole
     ok   data folder            [cmat], for you only
     ok   file system            on this machine
     ok   ledger                 [cmat]/ledger.db, sound, 1 request
     ok   backups                none yet
     ok   hook runs left         none
     ok   log                    no fault in 7 days
-    27 checks, all well
+    29 checks, all well
     ");
-    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  27 checks, all well");
+    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  29 checks, all well");
 }
 
 #[test]

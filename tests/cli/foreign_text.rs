@@ -24,7 +24,7 @@ const HOSTILE: &str = "a\u{1b}]0;b\u{7}\u{1b}[2J\u{9b}31m\u{202e}c\u{7f}\u{8}d";
 fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> Vec<Vec<String>> {
     let day = "2000-01-01";
     let everything = "task,enhancement,branch,agent,skill,operation,model,session,project";
-    let commands: [&[&str]; 38] = [
+    let commands: [&[&str]; 46] = [
         &["costs", "show", task, "--breakdown"],
         &["costs", "show", task, "--prices", "--history"],
         &["costs", "enhancement", enhancement],
@@ -54,6 +54,14 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["models", "import", transcript],
         &["calc", "--model", session, "--input", "1"],
         &["doctor"],
+        &["budget", "set", "--total", "1", "--task", "T"],
+        &["budget", "list"],
+        &["budget", "status"],
+        &["budget", "check"],
+        &["budget", "override", task, "--amount", "1", "--for", "1h", "--reason", task],
+        &["budget", "remove", task],
+        &["set-budget", "--daily", "1000"],
+        &["audit", "--verify"],
         &["reconcile", "--all", "--dry-run"],
         &["reconcile", "--all"],
         &["reattribute"],

@@ -3,6 +3,7 @@
 //! Without `--fix` it changes nothing: it runs the installed hook, but on a session that does not exist and with a data
 //! folder of its own; it neither makes a ledger nor finishes what hooks left.
 
+mod budgets;
 mod fix;
 mod hook;
 mod prices;
@@ -161,11 +162,12 @@ fn checks(context: &Context<'_>) -> Vec<Check> {
     let config = &context.config;
     let (ledger, opened) = store::open(config);
     let site = Site { config, now: config.now(), ledger };
-    let groups: [Result<Vec<Check>, LedgerError>; 6] = [
+    let groups: [Result<Vec<Check>, LedgerError>; 7] = [
         Ok(hook::checks(&site)),
         tasks::checks(&site),
         transcripts::checks(&site, context),
         prices::checks(&site),
+        budgets::checks(&site),
         Ok(vec![store::data_folder(&site), store::file_system(&site), opened, store::backups(&site)]),
         store::checks(&site),
     ];

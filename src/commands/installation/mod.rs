@@ -94,6 +94,14 @@ impl Place {
         Ok(Self { scope: Scope::User, hooks: Hook::of_user(script, &RECORDING), folder })
     }
 
+    /// Adds the hooks that hold budgets.
+    pub(super) fn enforcing(mut self, config: &Config) -> anyhow::Result<Self> {
+        let program = config::current_program().context("the path of the running cmat is unknown")?;
+        let words = [&program, &config.data_dir, &config.user_dir].map(|path| quoted(path));
+        self.hooks.extend(Hook::enforcing(&words[0], &words[1], &words[2]));
+        Ok(self)
+    }
+
     /// Returns the settings file that names the hooks.
     pub(super) fn settings(&self) -> PathBuf {
         self.folder.join(SETTINGS)

@@ -1,0 +1,57 @@
+//! Can the budgets be understood, and does something hold them.
+
+use std::path::Path;
+
+use crate::claude_settings;
+use crate::commands::doctor::Check;
+use crate::commands::doctor::Site;
+use crate::commands::installation;
+use crate::commands::installation::script::is_executable;
+use crate::config::budgets::Budgets;
+use crate::ledger::LedgerError;
+use crate::report::counted;
+
+pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
+    let budgets = Budgets::read(site.config);
+    let mut checks = vec![understood(&budgets)];
+    if !budgets.all.is_empty() {
+        checks.push(held(site));
+    }
+    if let Some(ledger) = &site.ledger {
+        checks.push(match ledger.audit_fault()? {
+            None => Check::good("audit", "its chain is whole"),
+            Some(fault) => Check::failed("audit", fault, "look: cmat audit"),
+        });
+    }
+    Ok(checks)
+}
+
+fn understood(budgets: &Budgets) -> Check {
+    const NAME: &str = "budgets";
+    match budgets.faults.first() {
+        Some(fault) => Check::failed(NAME, fault, "mend that file: this budget is not enforced"),
+        None if budgets.all.is_empty() => Check::good(NAME, "none"),
+        None => Check::good(NAME, counted(budgets.all.len(), "budget")),
+    }
+}
+
+/// Do prompts and tools ask cmat, and is the program that they run still there.
+fn held(site: &Site<'_>) -> Check {
+    const NAME: &str = "enforcement";
+    let fix = "cmat init --enforce";
+    let files = installation::settings_files(site.config);
+    let hooks: Vec<_> =
+        files.iter().flat_map(|(_, path)| claude_settings::read_hooks(path).unwrap_or_default()).collect();
+    for (event, argument) in [("UserPromptSubmit", " hook user-prompt"), ("PreToolUse", " hook pre-tool")] {
+        let Some(hook) = hooks.iter().find(|hook| hook.event == event && hook.command.contains(argument))
+        else {
+            return Check::attention(NAME, "budgets are told, but nothing stops at them", fix);
+        };
+        let program = hook.command.split(argument).next().unwrap_or_default().trim_matches('\'');
+        if !is_executable(Path::new(program)) {
+            let detail = format!("{event} runs `{program}`, which is gone: Claude Code goes on without it");
+            return Check::failed(NAME, detail, "cmat uninstall --global && cmat init --enforce");
+        }
+    }
+    Check::good(NAME, "before prompts and tools")
+}

@@ -1,0 +1,152 @@
+//! What a person is told of a budget.
+
+use crate::budget::Span;
+use crate::budget::scope::Dimension;
+use crate::budget::standing::Cause;
+use crate::budget::standing::Standing;
+use crate::budget::standing::Verdict;
+use crate::ledger::notices::Notice;
+use crate::ledger::notices::NoticeKind;
+use crate::money::Usd;
+use crate::printable::Printable;
+use crate::report::counted;
+
+/// What is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// A prompt.
+    Prompt,
+    /// A tool.
+    Tool,
+    /// A session that was to begin.
+    Session,
+    /// Nothing: somebody asks.
+    Nothing,
+}
+
+/// Returns an amount of the budget's order of magnitude: cents, or hundredths of them where the limit is small.
+pub fn dollars(amount: Usd, limit: Usd) -> String {
+    let one = Usd::from_pico(1_000_000_000_000);
+    let places = if limit < one { 4 } else { 2 };
+    format!("${}", amount.rounded(places))
+}
+
+/// Returns the budget as words: `enhancement "checkout"`, `user`.
+pub fn about(standing: &Standing) -> String {
+    let word = standing.budget.scope.dimension.as_str();
+    match standing.budget.scope.dimension {
+        Dimension::User => word.to_owned(),
+        _ => format!("{word} \"{}\"", Printable(&standing.name)),
+    }
+}
+
+/// Returns how much is used, as words: `$10.02 of $10.00 (total)`.
+pub fn usage(standing: &Standing) -> String {
+    let limit = standing.limit();
+    let period = match standing.budget.span {
+        Span::Day => "today",
+        Span::Week => "this week",
+        Span::Month => "this month",
+        Span::Total => "total",
+    };
+    let tilde = if standing.spent.estimated { "~" } else { "" };
+    let plus = if standing.spent.n_unpriced > 0 { "+" } else { "" };
+    format!("{tilde}{}{plus} of {} ({period})", dollars(standing.spent.cost, limit), dollars(limit, limit))
+}
+
+/// Returns the message for somebody whom a budget stops.
+pub fn refusal(standing: &Standing, verdict: &Verdict, estimate: Usd, stopped: Stopped) -> String {
+    let what = match standing.cause(estimate) {
+        Some(Cause::Unpriced) => {
+            format!("{} without a price", counted(standing.spent.n_unpriced, "request"))
+        }
+        Some(Cause::WouldPass) => {
+            format!("{} more would pass the budget", dollars(estimate, standing.limit()))
+        }
+        _ => "budget reached".to_owned(),
+    };
+    let outcome = match (stopped, verdict) {
+        (Stopped::Prompt, Verdict::Ask) => " Tools need your word from here on.",
+        (Stopped::Prompt, _) => " This prompt was not sent.",
+        (Stopped::Tool, Verdict::Ask) => " Go on all the same?",
+        (Stopped::Tool, _) => " The tool was not run.",
+        (Stopped::Session, _) => " The session was not started.",
+        (Stopped::Nothing, _) => "",
+    };
+    let mut text = format!("cmat: {what} – {} {}.{outcome}", about(standing), usage(standing));
+    if let Verdict::Downgrade(model) = verdict {
+        let model = Printable(model);
+        text.push_str(&format!(
+            "\n  Go on with a cheaper model: /model {model}   or: claude --model {model}"
+        ));
+    }
+    text.push_str(&format!("\n  Why: {}", why(standing)));
+    if standing.budget.overridable {
+        let scope = quoted(&override_name(standing));
+        text.push_str(&format!(
+            "   Continue, from your own terminal: cmat budget override {scope} --amount {} --for 2h --reason \"…\"",
+            suggested(standing)
+        ));
+    } else {
+        text.push_str("   It cannot be overridden: ask whoever set it.");
+    }
+    text
+}
+
+/// Returns the message for a threshold that is reached.
+pub fn notice(standing: &Standing, notice: &Notice) -> String {
+    let (about, usage) = (about(standing), usage(standing));
+    match notice.kind {
+        NoticeKind::Spent => format!("cmat: {} % of a budget used – {about} {usage}.", standing.percent()),
+        NoticeKind::Expected => {
+            let expected = dollars(standing.expected.unwrap_or_default(), standing.limit());
+            format!("cmat: a budget is expected to be passed – {about} {usage}, on the way to {expected}.")
+        }
+    }
+}
+
+/// Returns what is left of each budget, for the beginning of a session.
+pub fn left(standings: &[Standing]) -> String {
+    let lines = standings.iter().map(|standing| {
+        let left = dollars(standing.left(), standing.limit());
+        format!("{} {}: {left} left", about(standing), usage(standing))
+    });
+    format!("cmat budgets: {}.", lines.collect::<Vec<_>>().join("; "))
+}
+
+fn why(standing: &Standing) -> String {
+    match standing.budget.scope.dimension {
+        Dimension::Task => format!("cmat explain {}", quoted(&standing.name)),
+        Dimension::Enhancement => format!("cmat costs enhancement {}", quoted(&standing.name)),
+        _ => "cmat budget status".to_owned(),
+    }
+}
+
+fn override_name(standing: &Standing) -> String {
+    let scope = &standing.budget.scope;
+    match (scope.dimension, &scope.name) {
+        (Dimension::User, _) => "user".to_owned(),
+        _ => scope.to_string(),
+    }
+}
+
+/// Returns a fifth of the limit, in whole dollars where it has some.
+fn suggested(standing: &Standing) -> String {
+    let fifth = standing.budget.limit.pico() / 5;
+    let one: i128 = 1_000_000_000_000;
+    match fifth / one {
+        0 => Usd::from_pico(fifth.max(one / 10_000) / (one / 10_000) * (one / 10_000)).to_string(),
+        whole => whole.to_string(),
+    }
+}
+
+/// Returns a name as a shell takes it.
+fn quoted(name: &str) -> String {
+    let name = Printable(name).to_string();
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@');
+    match !name.is_empty() && name.chars().all(is_plain) {
+        true => name,
+        false => format!("'{}'", name.replace('\'', r"'\''")),
+    }
+}

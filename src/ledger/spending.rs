@@ -1,0 +1,83 @@
+//! What was spent since a moment, for a budget: the roll-up of the sessions that rest, and the requests of those that go
+//! on. It writes nothing, so a hook need not wait for anybody.
+
+use std::path::PathBuf;
+
+use rusqlite::ToSql;
+use rusqlite::Transaction;
+use rusqlite::TransactionBehavior;
+
+use crate::budget::standing::Spent;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::dimensions::Question;
+use crate::ledger::path_bytes;
+use crate::ledger::rollup::COSTS;
+use crate::ledger::unsigned;
+use crate::money::Usd;
+use crate::query::Filter;
+
+impl Ledger {
+    /// Returns what the requests that pass `filter` cost: as [`Ledger::groups`] would say in a project whose prices the
+    /// user trusts, elsewhere at the dearer of the project's prices and the user's.
+    pub fn spent(&self, filter: &Filter, trusted: &[PathBuf]) -> Result<Spent, LedgerError> {
+        let question = Question::about(filter);
+        let rest = question.rest();
+        let mut parameters = question.parameters();
+        let paths: Vec<&[u8]> = trusted.iter().map(|path| path_bytes(path)).collect();
+        let first = parameters.len() + 1;
+        parameters.extend(paths.iter().map(|path| path as &dyn ToSql));
+        let places: Vec<String> = (first..=parameters.len()).map(|n| format!("?{n}")).collect();
+        let is_trusted =
+            format!("fact.project IN (SELECT id FROM project WHERE path IN ({}))", places.join(", "));
+        let sum = |part: &str| {
+            let own = COSTS.map(|kind| format!("{part}_{kind}")).join(" + ");
+            match trusted {
+                [] => format!("sum({part}_dearer)"),
+                _ => format!("sum(CASE WHEN {is_trusted} THEN {own} ELSE {part}_dearer END)"),
+            }
+        };
+        let cost = match trusted {
+            [] => "dearer".to_owned(),
+            _ => format!("CASE WHEN {is_trusted} THEN cost ELSE dearer END"),
+        };
+        let rolled_up = format!(
+            "SELECT coalesce({}, 0), coalesce({}, 0), coalesce(sum(requests) FILTER (WHERE unpriced), 0),
+                    coalesce(max(estimated), 0)
+             FROM (SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)) AS fact{rest}",
+            sum("micro"),
+            sum("pico"),
+        );
+        // The cross joins make SQLite begin with the few sessions that are not rolled up.
+        let others = format!(
+            "SELECT coalesce(sum(({cost}) / 1000000), 0), coalesce(sum(({cost}) % 1000000), 0),
+                    count(*) FILTER (WHERE unpriced IS NOT NULL AND part = 0), coalesce(max(estimated), 0)
+             FROM (SELECT request.*, charge.model, charge.part, charge.cost, charge.dearer, charge.unpriced,
+                          charge.estimated
+                   FROM stale_rollup CROSS JOIN request ON request.owner = stale_rollup.session
+                   CROSS JOIN charge ON charge.request = request.id) AS fact{rest}"
+        );
+        // Both see the same state, whoever rolls up meanwhile.
+        let state = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;
+        let mut whole = Spent::default();
+        for text in [rolled_up, others] {
+            let part = state.prepare_cached(&text)?.query_row(parameters.as_slice(), |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?))
+            })?;
+            let (micro, pico, n_unpriced, estimated): (i64, i64, i64, bool) = part;
+            whole.cost += Usd::from_pico(i128::from(micro) * 1_000_000 + i128::from(pico));
+            whole.n_unpriced += unsigned(n_unpriced)?;
+            whole.estimated |= estimated;
+        }
+        Ok(whole)
+    }
+
+    /// Returns how many sessions are not rolled up.
+    pub fn n_stale_rollups(&self) -> Result<u64, LedgerError> {
+        unsigned(
+            self.connection
+                .prepare_cached("SELECT count(*) FROM stale_rollup")?
+                .query_row([], |row| row.get(0))?,
+        )
+    }
+}

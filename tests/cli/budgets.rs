@@ -1,0 +1,248 @@
+//! `cmat budget …`: limits are written, summed up and held, and nobody loosens one by the way.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::harness::OPUS;
+use crate::harness::SONNET;
+use crate::harness::TestProject;
+use crate::harness::request;
+
+/// A session of 20 November that costs $0.018 for task_1, and one of the 21st that costs $0.50.
+fn project() -> TestProject {
+    let mut today = request("msg_2", OPUS, [0, 20_000, 0, 0]);
+    today["timestamp"] = "2026-11-21T08:00:00.000Z".into();
+    let project = TestProject::new()
+        .task("task_1", "checkout")
+        .task("task_2", "login")
+        .session("s-1", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])])
+        .session("s-2", &[today]);
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    assert_eq!(project.end_session("task_2", "s-2"), "");
+    project
+}
+
+impl TestProject {
+    fn user_config(&self) -> std::path::PathBuf {
+        self.home().join(".config/cmat/config.toml")
+    }
+
+    fn write_user_config(&self, text: &str) {
+        fs::create_dir_all(self.user_config().parent().unwrap()).unwrap();
+        fs::write(self.user_config(), text).unwrap();
+    }
+}
+
+#[test]
+fn budgets_are_set_and_stand_as_what_was_spent() {
+    let project = project();
+    assert_snapshot!(project.stdout(["budget", "status"]), @"no budget holds here; one is set with, for example:  cmat budget set --monthly 50");
+    assert_snapshot!(project.stdout(["set-budget", "--daily", "5.00", "--monthly", "0.60"]), @"
+    user/day: $5.00, in ~/.config/cmat/config.toml
+    user/month: $0.60, in ~/.config/cmat/config.toml
+    ");
+    assert_snapshot!(project.stdout(["budget", "set", "--total", "0.5", "--enhancement", "login", "--on-exceed", "ask"]), @"enhancement:login/total: $0.50, in ~/.config/cmat/config.toml");
+    assert_snapshot!(project.stdout(["budget", "set", "--total", "2", "--task", "*", "--warn", "50,90,50"]), @"task:*/total: $2.00, in ~/.config/cmat/config.toml");
+    assert_snapshot!(project.stdout(["budget", "list"]), @"
+      BUDGET                     LIMIT  WARN      WHEN USED UP  ZONE  FILE
+      user/day                   $5.00  80,100 %  block         UTC   user
+      user/month               $0.6000  80,100 %  block         UTC   user
+      enhancement:login/total  $0.5000  80,100 %  ask           UTC   user
+      task:*/total               $2.00  50,90 %   block         UTC   user
+    ");
+    assert_snapshot!(project.stdout(["budget", "status"]), @"
+      SCOPE              PERIOD    SPENT    LIMIT   USED  FORECAST  STATE
+      user               day       $0.50    $5.00   10 %         –  ok
+      user               month   $0.5180  $0.6000   86 %         –  ok
+      enhancement:login  total   $0.5000  $0.5000  100 %         –  x asks before tools
+      task:*             total         –    $2.00      –         –  each on its own
+    ");
+    let of_task = project.env("CMAT_CURRENT_TASK_ID", "task_1");
+    assert_snapshot!(of_task.stdout(["budget", "status"]), @"
+      SCOPE              PERIOD    SPENT    LIMIT   USED  FORECAST  STATE
+      user               day       $0.50    $5.00   10 %         –  ok
+      user               month   $0.5180  $0.6000   86 %         –  ok
+      enhancement:login  total   $0.5000  $0.5000  100 %         –  x asks before tools
+      task:task_1        total     $0.02    $2.00    0 %         –  ok
+    ");
+}
+
+#[test]
+fn a_check_says_whether_an_amount_may_be_spent() {
+    let project = project();
+    assert_snapshot!(project.stdout(["budget", "check", "--estimate", "1000"]), @"ok: no budget holds here");
+    project.stdout(["budget", "set", "--monthly", "1"]);
+    assert_snapshot!(project.stdout(["budget", "check"]), @"ok: $0.48 left – user $0.52 of $1.00 (this month)");
+    assert_snapshot!(project.stdout(["budget", "check", "--estimate", "0.482"]), @"ok: $0.48 left – user $0.52 of $1.00 (this month)");
+    assert_snapshot!(project.run(["budget", "check", "--estimate", "0.483"]), @r#"
+    --- stderr
+    cmat: $0.48 more would pass the budget – user $0.52 of $1.00 (this month).
+      Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.2 --for 2h --reason "…"
+    --- exit 3
+    "#);
+    let json: Value = serde_json::from_str(&project.stdout(["budget", "check", "--json"])).unwrap();
+    assert_eq!((&json["ok"], &json["rows"][0]["left_usd"]), (&true.into(), &"0.482".into()));
+}
+
+#[test]
+fn amounts_that_are_none_are_refused_and_nothing_is_written() {
+    let project = TestProject::new();
+    for (amount, expected) in [
+        ("-5", "`-5` is negative: an amount is above zero"),
+        ("0", "`0` is zero: an amount is above zero"),
+        ("1,000", "`1,000` has a comma: write a point before cents"),
+        ("$5", "`$5` names a currency or a unit: amounts are US dollars"),
+        ("5 EUR", "`5 EUR` names a currency or a unit: amounts are US dollars"),
+        (
+            "1234567890123456789012345678901234567890",
+            "is too large: an amount is at most 1000000000 US dollars",
+        ),
+    ] {
+        let seen = project.run(["budget", "set", "--daily", amount]);
+        assert!(seen.contains(expected) && seen.ends_with("--- exit 2\n"), "{seen}");
+        let seen = project.run(["budget", "check", "--estimate", amount]);
+        assert!(seen.contains(expected) && seen.ends_with("--- exit 2\n"), "{seen}");
+    }
+    assert!(!project.user_config().exists());
+    assert_snapshot!(project.run(["budget", "set", "--daily", "5", "--warn", "0"]), @"
+    --- stderr
+    Error: `--warn`: 0 is out of range, thresholds are percentages from 1 to 1000
+    --- exit 1
+    ");
+    assert!(!project.user_config().exists());
+}
+
+#[test]
+fn the_users_file_keeps_its_comments() {
+    let project = TestProject::new();
+    project.write_user_config(
+        "# mine\nbilling = \"api\" # as it is\nbudget = [\n  # what I agreed to\n  { scope = \"user\", period = \"month\", limit = \"50.00\", warn = [50, 80, 100], forecast=[100], on_exceed = \"block\" }, # until May\n]\n",
+    );
+    project.stdout(["budget", "set", "--monthly", "60", "--on-exceed", "warn"]);
+    project.stdout(["budget", "set", "--daily", "5"]);
+    assert_snapshot!(fs::read_to_string(project.user_config()).unwrap(), @r#"
+    # mine
+    billing = "api" # as it is
+    budget = [
+      # what I agreed to
+      { scope = "user", period = "month", limit = "60.00", warn = [50, 80, 100], forecast=[100], on_exceed = "warn" }, { scope = "user", period = "day", limit = "5.00", on_exceed = "block", timezone = "UTC" }, # until May
+    ]
+    "#);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_said_and_stays() {
+    let project = project();
+    project.write_user_config("budget = [\n");
+    let seen = project.run(["budget", "set", "--daily", "5"]);
+    assert!(seen.contains("`[home]/.config/cmat/config.toml` is not a configuration of cmat"), "{seen}");
+    assert_eq!(fs::read_to_string(project.user_config()).unwrap(), "budget = [\n");
+    project.write_user_config("[[budget]]\nscope = \"user\"\nperiod = \"day\"\nlimit = \"5,00\"\n");
+    assert_snapshot!(project.run(["budget", "status"]), @"
+    no budget holds here; one is set with, for example:  cmat budget set --monthly 50
+    --- stderr
+    Warning: `[home]/.config/cmat/config.toml`, line 1: `limit`: `5,00` has a comma: write a point before cents and nothing between thousands, such as 1000.50; this budget is not enforced
+    ");
+}
+
+#[test]
+fn a_repository_adds_and_tightens_and_never_loosens() {
+    let project = project().file(
+        ".claude/cmat.toml",
+        "[[budget]]\nscope = \"user\"\nperiod = \"month\"\nlimit = \"1000\"\non_exceed = \"warn\"\n\
+         [[budget]]\nscope = \"task:task_2\"\nperiod = \"total\"\nlimit = \"0.40\"\n",
+    );
+    project.stdout(["budget", "set", "--monthly", "0.51"]);
+    assert_snapshot!(project.stdout(["budget", "status"]), @"
+      SCOPE        PERIOD    SPENT      LIMIT   USED  FORECAST  STATE
+      user         month   $0.5180    $0.5100  101 %         –  x blocks at next prompt
+      user         month     $0.52  $1,000.00    0 %         –  ok
+      task:task_2  total   $0.5000    $0.4000  125 %         –  x blocks at next prompt
+    ");
+    let seen = project.run(["budget", "check"]);
+    assert!(seen.contains("budget reached – user $0.5180 of $0.5100 (this month)"), "{seen}");
+}
+
+#[test]
+fn a_managed_budget_holds_beside_the_users() {
+    let project = project();
+    project.write("managed.toml", "[[budget]]\nscope = \"user\"\nperiod = \"day\"\nlimit = \"0.50\"\n");
+    let managed = project.project().join("managed.toml");
+    let project = project.env("CMAT_MANAGED_CONFIG", managed.to_str().unwrap());
+    project.stdout(["budget", "set", "--daily", "100"]);
+    assert_snapshot!(project.run(["budget", "check"]), @"
+    --- stderr
+    cmat: budget reached – user $0.5000 of $0.5000 (today).
+      Why: cmat budget status   It cannot be overridden: ask whoever set it.
+    --- exit 3
+    ");
+}
+
+#[test]
+fn a_day_ends_at_midnight_of_the_budgets_own_zone_and_a_clock_that_jumps_back_gives_nothing_back() {
+    let project = project();
+    project.stdout(["budget", "set", "--daily", "0.5", "-z", "Asia/Tokyo"]);
+    let check = |now: &str| {
+        let mut command = project.cmat(["budget", "check"]);
+        command.env("CMAT_NOW", now).output().unwrap().status.code()
+    };
+    // The request was made at 17:00 in Tokyo.
+    assert_eq!(check("2026-11-21T14:59:59Z"), Some(3));
+    assert_eq!(check("2026-11-21T15:00:00Z"), Some(0));
+    assert_eq!(check("2026-11-20T10:00:00Z"), Some(3));
+    assert_eq!(check("2026-10-20T10:00:00Z"), Some(3));
+}
+
+#[test]
+fn inside_claude_code_or_without_a_terminal_no_budget_is_loosened() {
+    let project = TestProject::new();
+    project.stdout(["budget", "set", "--daily", "5"]);
+    let before = fs::read(project.user_config()).unwrap();
+    assert_snapshot!(project.run(["budget", "override", "user", "--amount", "2", "--for", "2h", "--reason", "x"]), @"
+    --- stderr
+    Error: cmat budget override is for a person: run it in a terminal
+    --- exit 1
+    ");
+    assert_snapshot!(project.run(["budget", "remove", "user"]), @"
+    --- stderr
+    Error: cmat budget remove is for a person: run it in a terminal
+    --- exit 1
+    ");
+    let inside = project.env("CLAUDECODE", "1").env("CLAUDE_CODE_SESSION_ID", "s-9");
+    assert_snapshot!(inside.run(["set-budget", "--daily", "500"]), @"
+    --- stderr
+    Error: a change of a budget is for a person: run it in a terminal of your own, outside of Claude Code
+    --- exit 1
+    ");
+    assert_eq!(fs::read(inside.user_config()).unwrap(), before);
+    assert_snapshot!(inside.stdout(["audit", "--verify"]), @"
+    2026-11-21 12:00  budget_set      user/day $5  by somebody
+    2026-11-21 12:00  refused         cmat budget override, without a terminal
+    2026-11-21 12:00  refused         cmat budget remove, without a terminal
+    2026-11-21 12:00  refused         a change of a budget, inside Claude Code, session s-9
+    4 lines, the chain is whole
+    ");
+}
+
+#[test]
+fn prices_of_a_repository_do_not_make_a_budget_last_longer_unless_the_user_trusts_it() {
+    let prices = r#"{"models": [{"id": "claude-opus-4-8", "name": "Cheap", "pattern": "claude-opus-4-8.*",
+        "pricing": {"input": 0.1, "output": 0.1, "cache_write": 0.1, "cache_read": 0.1}}]}"#;
+    let mut today = request("msg_2", OPUS, [0, 20_000, 0, 0]);
+    today["timestamp"] = "2026-11-21T08:00:00.000Z".into();
+    let project = TestProject::new()
+        .file(".claude/data/models.json", prices)
+        .task("task_1", "checkout")
+        .session("s-1", &[today]);
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    let shown = project.run(["costs", "show", "task_1"]);
+    assert!(shown.contains("$0.0020"), "{shown}");
+    project.stdout(["budget", "set", "--daily", "0.40"]);
+    let seen = project.run(["budget", "check"]);
+    assert!(seen.contains("budget reached – user $0.5000 of $0.4000 (today)"), "{seen}");
+    let config = fs::read_to_string(project.user_config()).unwrap();
+    project.write_user_config(&format!("trust = [{:?}]\n{config}", project.project()));
+    assert_snapshot!(project.run(["budget", "check"]), @"ok: $0.3980 left – user $0.0020 of $0.4000 (today)");
+}

@@ -1,0 +1,243 @@
+//! `cmat hook user-prompt | pre-tool`: what Claude Code is answered when money runs out.
+
+use std::fs;
+use std::process::Child;
+use std::thread;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::OPUS;
+use crate::harness::TestProject;
+use crate::harness::feed;
+use crate::harness::request;
+
+/// A request of $0.50, made now.
+fn half_a_dollar(id: &str) -> Value {
+    let mut request = request(id, OPUS, [0, 20_000, 0, 0]);
+    request["timestamp"] = "2026-11-21T11:59:00.000Z".into();
+    request
+}
+
+/// A project with a budget of $0.60 a day, in whose session `s-1` so many requests of $0.50 were made.
+fn project(n_requests: usize) -> TestProject {
+    let requests: Vec<_> = (0..n_requests).map(|n| half_a_dollar(&format!("msg_{n}"))).collect();
+    let project = TestProject::new().session("s-1", &requests);
+    project.stdout(["budget", "set", "--daily", "0.60"]);
+    project
+}
+
+impl TestProject {
+    fn asking(&self, event: &str, session: &str, more: Value) -> Child {
+        let mut stdin = json!({
+            "session_id": session,
+            "transcript_path": self.transcript_path(session),
+            "cwd": self.project(),
+            "prompt": "do something",
+            "a_field_of_the_future": {"x": [1, 2]},
+        });
+        stdin.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut command = self.cmat(["hook", event]);
+        command
+            .env("CLAUDECODE", "1")
+            .env("CLAUDE_CODE_SESSION_ID", session)
+            .env("CLAUDE_PROJECT_DIR", self.project());
+        feed(&mut command, stdin.to_string())
+    }
+
+    fn asked(&self, event: &str, more: Value) -> String {
+        self.seen(&self.asking(event, "s-1", more).wait_with_output().unwrap())
+    }
+
+    fn prompt(&self) -> String {
+        self.asked("user-prompt", json!({}))
+    }
+
+    fn tool(&self, command: &str) -> String {
+        self.asked("pre-tool", json!({"tool_name": "Bash", "tool_input": {"command": command}}))
+    }
+
+    fn append(&self, session: &str, request: &Value) {
+        let path = self.transcript_path(session);
+        let mut request = request.clone();
+        request["sessionId"] = session.into();
+        request["cwd"] = self.project().to_str().unwrap().into();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{text}{request}\n")).unwrap();
+    }
+}
+
+#[test]
+fn without_a_budget_nothing_is_said() {
+    let project = TestProject::new().session("s-1", &[half_a_dollar("msg_1")]);
+    assert_eq!(project.prompt(), "");
+    assert_eq!(project.tool("cmat budget override user --amount 5 --for 1h --reason x"), "");
+}
+
+#[test]
+fn a_threshold_is_told_once_and_then_nothing() {
+    let project = project(1);
+    assert_snapshot!(project.prompt(), @r#"{"systemMessage":"cmat: 83 % of a budget used – user $0.5000 of $0.6000 (today)."}"#);
+    assert_eq!(project.prompt(), "");
+    assert_eq!(project.tool("ls"), "");
+    assert_snapshot!(project.stdout(["budget", "status"]), @"
+      SCOPE  PERIOD    SPENT    LIMIT  USED  FORECAST  STATE
+      user   day     $0.5000  $0.6000  83 %         –  ! warned 80 % 12:00
+    ");
+}
+
+#[test]
+fn a_budget_that_is_used_up_stops_the_prompt_and_the_tool() {
+    let project = project(1);
+    assert!(project.prompt().contains("systemMessage"));
+    // The running session's own spending counts, before it has ended.
+    project.append("s-1", &half_a_dollar("msg_more"));
+    assert_snapshot!(project.prompt(), @r#"{"decision":"block","reason":"cmat: budget reached – user $1.0000 of $0.6000 (today). This prompt was not sent.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason \"…\""}"#);
+    assert_snapshot!(project.tool("ls"), @r#"{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"cmat: budget reached – user $1.0000 of $0.6000 (today). The tool was not run.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason \"…\""},"continue":false,"stopReason":"cmat: budget reached – user $1.0000 of $0.6000 (today). The tool was not run.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason \"…\""}"#);
+}
+
+#[test]
+fn asks_where_somebody_can_be_asked_and_blocks_where_nobody_can() {
+    let project = project(2);
+    project.stdout(["budget", "set", "--daily", "0.60", "--on-exceed", "ask"]);
+    assert!(project.prompt().starts_with(r#"{"decision":"block""#));
+    assert!(project.tool("ls").contains(r#""continue":false"#));
+    let project = project.env("CLAUDE_CODE_SESSION_ATTENDED", "1");
+    assert!(project.prompt().starts_with(r#"{"systemMessage":"cmat: budget reached"#));
+    assert!(project.tool("ls").contains(r#""permissionDecision":"ask""#));
+    let unasked = project.asked("pre-tool", json!({"permission_mode": "bypassPermissions"}));
+    assert!(unasked.contains(r#""continue":false"#), "{unasked}");
+}
+
+#[test]
+fn goes_on_with_the_cheaper_model_only() {
+    let project = project(2);
+    project.stdout(["budget", "set", "--daily", "0.60", "--downgrade-to", "claude-haiku-4-5"]);
+    let seen = project.prompt();
+    assert!(seen.contains("Go on with a cheaper model: /model claude-haiku-4-5 "), "{seen}");
+    let mut cheap = request("msg_cheap", "claude-haiku-4-5-20251001", [10, 10, 0, 0]);
+    cheap["timestamp"] = "2026-11-21T11:59:30.000Z".into();
+    project.append("s-1", &cheap);
+    assert_eq!(project.prompt(), "");
+    assert_eq!(project.tool("ls"), "");
+}
+
+#[test]
+fn an_agent_cannot_loosen_a_budget_and_its_attempt_is_kept() {
+    let project = project(0);
+    assert_snapshot!(project.tool("cmat budget override user --amount 5 --for 1h --reason 'just this once'"), @r#"{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"cmat: cmat budget override is for the person at the terminal, not for an agent. It was not run, and is in the audit."}}"#);
+    let config = project.home().join(".config/cmat/config.toml");
+    let write = json!({"tool_name": "Write", "tool_input": {"file_path": config, "content": ""}});
+    assert!(project.asked("pre-tool", write).contains("writing to cmat's own files"));
+    let read = json!({"tool_name": "Read", "tool_input": {"file_path": config}});
+    assert_eq!(project.asked("pre-tool", read), "");
+    assert_eq!(project.tool("cmat budget status"), "");
+    assert_snapshot!(project.stdout(["audit", "--verify"]), @"
+    2026-11-21 12:00  budget_set      user/day $0.6  by somebody
+    2026-11-21 12:00  refused         cmat budget override, a tool of the agent, session s-1
+    2026-11-21 12:00  refused         writing to cmat's own files, a tool of the agent, session s-1
+    3 lines, the chain is whole
+    ");
+}
+
+#[test]
+fn a_subagents_spending_counts() {
+    let project = project(1);
+    assert!(project.prompt().contains("systemMessage"));
+    let mut request = half_a_dollar("msg_agent");
+    request["sessionId"] = "s-1".into();
+    request["agentId"] = "a1".into();
+    request["isSidechain"] = true.into();
+    let folder = project.transcript_path("s-1").with_extension("").join("subagents");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("agent-a1.jsonl"), format!("{request}\n")).unwrap();
+    assert!(project.prompt().contains("budget reached – user $1.0000 of $0.6000"));
+}
+
+#[test]
+fn a_session_that_begins_is_told_what_is_left() {
+    let project = project(1);
+    assert_snapshot!(project.at_event("session-start", "task_1", "s-1"), @r#"{"hookSpecificOutput":{"hookEventName":"SessionStart","additionalContext":"cmat budgets: user $0.5000 of $0.6000 (today): $0.1000 left."}}"#);
+    assert_eq!(project.at_event("stop", "task_1", "s-1"), "");
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+}
+
+#[test]
+fn a_check_that_fails_lets_the_session_go_on_unless_it_is_closed() {
+    let project = project(2);
+    let ledger = project.cmat_home().join("ledger.db");
+    for name in ["ledger.db-wal", "ledger.db-shm"] {
+        let _absent = fs::remove_file(project.cmat_home().join(name));
+    }
+    fs::write(&ledger, "no ledger at all, but some other file that is long enough to be looked at").unwrap();
+    assert_eq!(project.prompt(), "");
+    let seen = project.run(["doctor"]);
+    assert!(seen.contains("the budgets could not be checked"), "{seen}");
+    let config = project.home().join(".config/cmat/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("hook = {{ fail = \"closed\" }}\n{text}")).unwrap();
+    assert!(
+        project
+            .prompt()
+            .starts_with(r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#)
+    );
+    assert!(project.tool("ls").contains(r#""continue":false"#));
+}
+
+#[test]
+fn a_budget_file_that_cannot_be_read_is_said_at_each_prompt() {
+    let project = project(2);
+    let config = project.home().join(".config/cmat/config.toml");
+    fs::write(&config, "budget = [").unwrap();
+    assert!(project.prompt().starts_with(
+        r#"{"systemMessage":"cmat: a budget is not enforced: `[home]/.config/cmat/config.toml`, line 1: "#
+    ));
+    assert_eq!(project.tool("ls"), "");
+    // The others hold all the same.
+    project.write(".claude/cmat.toml", "[[budget]]\nscope = \"user\"\nperiod = \"day\"\nlimit = \"0.1\"\n");
+    assert!(project.prompt().starts_with(r#"{"decision":"block""#));
+}
+
+#[test]
+fn stdin_that_is_nothing_does_not_let_a_session_past() {
+    let project = project(2);
+    assert!(project.prompt().contains("block"));
+    for stdin in ["", "{", "[]", "null"] {
+        let mut command = project.cmat(["hook", "user-prompt"]);
+        command.env("CLAUDE_CODE_SESSION_ID", "s-1").env("CLAUDE_PROJECT_DIR", project.project());
+        let seen = project.seen(&feed(&mut command, stdin).wait_with_output().unwrap());
+        assert!(seen.contains(r#""decision":"block""#), "{stdin}: {seen}");
+    }
+}
+
+#[test]
+fn sessions_in_parallel_pass_a_budget_by_the_requests_that_are_sent_already() {
+    const SESSIONS: usize = 50;
+    let project = TestProject::new();
+    project.stdout(["budget", "set", "--daily", "60", "--warn", "80"]);
+    // Each asks, and sends a request of $0.50 if it may, until it is stopped.
+    let n_sent: usize = thread::scope(|scope| {
+        let project = &project;
+        let running: Vec<_> = (0..SESSIONS)
+            .map(|n| {
+                scope.spawn(move || {
+                    let session = format!("s-{n}");
+                    for n_sent in 0..60 {
+                        let asked = project.asking("user-prompt", &session, json!({}));
+                        let output = asked.wait_with_output().unwrap();
+                        if String::from_utf8_lossy(&output.stdout).contains(r#""decision":"block""#) {
+                            return n_sent;
+                        }
+                        project.append(&session, &half_a_dollar(&format!("msg_{n}_{n_sent}")));
+                    }
+                    panic!("{session} was never stopped");
+                })
+            })
+            .collect();
+        running.into_iter().map(|session| session.join().unwrap()).sum()
+    });
+    // $60 are 120 requests; one more of each session may have been on its way.
+    assert!((120..=120 + SESSIONS).contains(&n_sent), "{n_sent} requests were sent");
+}

@@ -84,8 +84,8 @@ impl Recording<'_> {
         let mut linked = BTreeSet::new();
         for session in &sessions {
             linked.extend(self.linked_branches(*session)?);
-            bereft.extend(self.forget_session(*session)?);
         }
+        bereft.extend(self.forget_sessions(&sessions)?);
         self.sessions.clear();
         self.known = Known::default();
         if let Forgettable::Before(moment) = what {
@@ -194,42 +194,60 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Forgets a session that owns nothing any more; returns the sessions that show what it showed.
-    fn forget_session(&mut self, session: i64) -> Result<Vec<i64>, LedgerError> {
+    /// Forgets sessions that own nothing any more, all at once: some of what is asked looks at every request. Returns the
+    /// sessions that show what they showed.
+    fn forget_sessions(&mut self, sessions: &BTreeSet<i64>) -> Result<Vec<i64>, LedgerError> {
+        self.transaction.execute_batch(
+            "CREATE TEMP TABLE IF NOT EXISTS forgetting (session INTEGER PRIMARY KEY); DELETE FROM forgetting",
+        )?;
+        for session in sessions {
+            self.transaction
+                .prepare_cached("INSERT INTO forgetting (session) VALUES (?1)")?
+                .execute([session])?;
+        }
         let others = self
             .transaction
-            .prepare_cached(
-                "SELECT DISTINCT other.session FROM appearance AS mine
+            .prepare(
+                "SELECT DISTINCT other.session FROM forgetting
+                 JOIN appearance AS mine ON mine.session = forgetting.session
                  JOIN appearance AS other ON other.request = mine.request
-                 WHERE mine.session = ?1 AND other.session <> ?1",
+                 WHERE other.session NOT IN (SELECT session FROM forgetting)",
             )?
-            .query_map([session], |row| row.get(0))?
+            .query_map([], |row| row.get(0))?
             .collect::<Result<Vec<i64>, _>>()?;
-        for deletion in [
-            "DELETE FROM appearance WHERE session = ?1",
-            "DELETE FROM binding WHERE session = ?1",
-            "DELETE FROM prompt WHERE session = ?1",
-            "DELETE FROM pr_link WHERE session = ?1",
-            "DELETE FROM share WHERE session = ?1",
-            "DELETE FROM stale_share WHERE session = ?1",
-            "DELETE FROM rollup WHERE owner = ?1",
-            "DELETE FROM stale_rollup WHERE session = ?1",
-            "DELETE FROM client_count WHERE session = ?1",
-            "DELETE FROM stale_remainder WHERE session = ?1",
-            // An old client's file may show another session's requests too.
-            "DELETE FROM skipped_line WHERE file IN (SELECT id FROM file WHERE session = ?1)",
-            "DELETE FROM file WHERE session = ?1 AND id NOT IN (SELECT file FROM appearance)",
-            "UPDATE session SET worktree = NULL, first_own_line = NULL, ended = NULL, end_reason = NULL
-             WHERE id = ?1",
-            "DELETE FROM session WHERE id = ?1 AND id NOT IN (SELECT session FROM file)
-                 AND id NOT IN (SELECT origin_session FROM request)",
+        for (table, column) in [
+            ("appearance", "session"),
+            ("binding", "session"),
+            ("prompt", "session"),
+            ("pr_link", "session"),
+            ("share", "session"),
+            ("stale_share", "session"),
+            ("rollup", "owner"),
+            ("stale_rollup", "session"),
+            ("client_count", "session"),
+            ("stale_remainder", "session"),
         ] {
-            self.transaction.prepare_cached(deletion)?.execute([session])?;
+            self.transaction.execute(
+                &format!("DELETE FROM {table} WHERE {column} IN (SELECT session FROM forgetting)"),
+                [],
+            )?;
         }
-        for sessions in self.touched.values_mut() {
-            sessions.remove(&session);
+        self.transaction.execute_batch(
+            "DELETE FROM skipped_line WHERE file IN
+                 (SELECT id FROM file WHERE session IN (SELECT session FROM forgetting));
+             -- An old client's file may show another session's requests too.
+             DELETE FROM file WHERE session IN (SELECT session FROM forgetting)
+                 AND id NOT IN (SELECT file FROM appearance);
+             UPDATE session SET worktree = NULL, first_own_line = NULL, ended = NULL, end_reason = NULL
+                 WHERE id IN (SELECT session FROM forgetting);
+             DELETE FROM session WHERE id IN (SELECT session FROM forgetting)
+                 AND id NOT IN (SELECT session FROM file) AND id NOT IN (SELECT origin_session FROM request);
+             DELETE FROM forgetting",
+        )?;
+        for touched in self.touched.values_mut() {
+            touched.retain(|session| !sessions.contains(session));
         }
-        self.stale_sessions.remove(&session);
+        self.stale_sessions.retain(|session| !sessions.contains(session));
         Ok(others)
     }
 

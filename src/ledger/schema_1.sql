@@ -73,7 +73,7 @@ CREATE TABLE request (
     conflicting INTEGER NOT NULL,
     at INTEGER NOT NULL,
     sidechain INTEGER NOT NULL,
-    origin_session INTEGER NOT NULL REFERENCES session (id),
+    origin_session INTEGER NOT NULL,        -- of a session; unchecked, since forgetting one would read every request
     branch TEXT,
     cwd TEXT,
     agent_id TEXT,
@@ -111,7 +111,7 @@ CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement I
 CREATE TABLE appearance (
     request INTEGER NOT NULL REFERENCES request (id),
     session INTEGER NOT NULL REFERENCES session (id),
-    file INTEGER NOT NULL REFERENCES file (id),
+    file INTEGER NOT NULL,                  -- unchecked, for the same reason
     uuid TEXT,
     request_session TEXT,
     at INTEGER NOT NULL,                    -- of the smallest copy in this file
@@ -177,6 +177,7 @@ CREATE TABLE binding (
     source TEXT NOT NULL
 ) STRICT;
 CREATE INDEX binding_by_session ON binding (session);
+CREATE INDEX binding_by_task ON binding (task, enhancement) WHERE task IS NOT NULL;
 CREATE INDEX binding_by_project ON binding (project) WHERE session IS NULL;
 
 CREATE TABLE price (

@@ -22,6 +22,14 @@ use crate::summary::Elsewhere;
 use crate::summary::TaskSummary;
 use crate::summary::Totals;
 
+/// The enhancement of a task: the one that its queue names, else that its sessions named.
+const OF_TASK: &str = "coalesce(task.enhancement,
+    (SELECT max(binding.enhancement) FROM binding WHERE binding.task = task.id))";
+
+/// Whether anything was spent for a task.
+const HAS_COST: &str = "(EXISTS (SELECT 1 FROM request WHERE request.task = task.id)
+    OR EXISTS (SELECT 1 FROM foreign_figures WHERE foreign_figures.task = task.id AND adopted))";
+
 /// Which requests a question is about.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope<'a> {
@@ -133,13 +141,16 @@ impl Ledger {
         Ok(known)
     }
 
-    /// Returns the projects that have costs for an enhancement of that name.
+    /// Returns the projects that have costs for an enhancement of that name: whose tasks, parts of tasks, or requests
+    /// without a task belong to it.
     pub fn projects_of_enhancement(&self, name: &str) -> Result<BTreeSet<PathBuf>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT DISTINCT project.path FROM request
-             LEFT JOIN task ON task.id = request.task JOIN project ON project.id = request.project
-             WHERE coalesce(task.enhancement, request.enhancement) = ?1",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT path FROM project WHERE id IN (
+                 SELECT task.project FROM task WHERE {OF_TASK} = ?1 AND {HAS_COST}
+                 UNION
+                 SELECT request.project FROM request LEFT JOIN task ON task.id = request.task
+                 WHERE request.enhancement = ?1 AND {OF_TASK} IS NULL)"
+        ))?;
         let found =
             statement.query_map([name], |row| Ok(path_from(row.get(0)?)))?.collect::<Result<_, _>>()?;
         Ok(found)
@@ -154,14 +165,16 @@ impl Ledger {
         for sum in self.sums("request.task = ?1 AND request.key_kind = 4", &[&task.0])? {
             not_itemised.add(&sum.of_requests(false));
         }
-        let summary = self.connection.prepare_cached(
-            "SELECT task.name, project.path, title,
-                    coalesce(enhancement, (SELECT max(binding.enhancement) FROM binding WHERE task = task.id)),
+        let summary = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT task.name, project.path, title, {OF_TASK},
                     coalesce(agent, (SELECT max(binding.agent) FROM binding WHERE task = task.id))
              FROM task JOIN project ON project.id = task.project WHERE task.id = ?1",
-        )?.query_row([task.0], |row| {
-            Ok((row.get::<_, String>(0)?, path_from(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?))
-        })?;
+            ))?
+            .query_row([task.0], |row| {
+                Ok((row.get::<_, String>(0)?, path_from(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?))
+            })?;
         let (name, project, title, enhancement, agent) = summary;
         let name =
             TaskId::new(name).map_err(|_| LedgerError::Corrupt { what: "an empty task id".to_owned() })?;
@@ -184,14 +197,12 @@ impl Ledger {
     pub fn parts_of_enhancement(&self, project: &Path, name: &str) -> Result<Vec<TaskSummary>, LedgerError> {
         let tasks: Vec<i64> = self
             .connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT DISTINCT task FROM request JOIN task ON task.id = request.task
-                 WHERE request.enhancement = ?1 AND task.enhancement IS NULL
+                 WHERE request.enhancement = ?1 AND {OF_TASK} IS NULL
                    AND request.project = (SELECT id FROM project WHERE path = ?2)
-                   AND NOT EXISTS (SELECT 1 FROM binding
-                                   WHERE binding.task = task.id AND binding.enhancement IS NOT NULL)
-                 ORDER BY task",
-            )?
+                 ORDER BY task"
+            ))?
             .query_map(params![name, path_bytes(project)], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         let mut parts = Vec::new();
@@ -217,14 +228,11 @@ impl Ledger {
     ///
     /// A task belongs to the enhancement that its queue names, else to the one that its sessions named.
     pub fn tasks_of_enhancement(&self, project: &Path, name: &str) -> Result<Vec<TaskRow>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.connection.prepare_cached(&format!(
             "SELECT id FROM task
-             WHERE project = (SELECT id FROM project WHERE path = ?2)
-               AND coalesce(enhancement, (SELECT max(binding.enhancement) FROM binding WHERE task = task.id)) = ?1
-               AND (EXISTS (SELECT 1 FROM request WHERE task = task.id)
-                    OR EXISTS (SELECT 1 FROM foreign_figures WHERE task = task.id AND adopted))
-             ORDER BY id",
-        )?;
+             WHERE project = (SELECT id FROM project WHERE path = ?2) AND {OF_TASK} = ?1 AND {HAS_COST}
+             ORDER BY id"
+        ))?;
         let found = statement
             .query_map(params![name, path_bytes(project)], |row| row.get(0).map(TaskRow))?
             .collect::<Result<_, _>>()?;

@@ -79,7 +79,10 @@ pub fn remarks(totals: &Totals) -> Vec<String> {
     }
     if !totals.unpriced_models.is_empty() {
         let models: Vec<String> = totals.unpriced_models.iter().map(ToString::to_string).collect();
-        remarks.push(format!("without a price: {} (`cmat models add`)", models.join(", ")));
+        remarks.push(format!(
+            "without a price: {} (`cmat models add`, or if it has a row: `cmat explain`)",
+            models.join(", ")
+        ));
     }
     remarks
 }

@@ -180,7 +180,7 @@ fn counts_that_are_too_large_to_price_are_not_explained_as_free() {
     assert_snapshot!(extract_path(&project, &project.transcript_path("s-1")), @"
     Cost extracted: $0.0000+
     --- stderr
-    without a price: claude-sonnet-4-20250514 (`cmat models add`)
+    without a price: claude-sonnet-4-20250514 (`cmat models add`, or if it has a row: `cmat explain`)
     ");
     let explained = project.stdout(["explain", "task_1"]);
     assert!(explained.contains("its counts are too large to price"), "{explained}");

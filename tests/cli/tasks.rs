@@ -46,3 +46,19 @@ fn any_task_can_be_used_where_there_is_no_queue() {
     task_1    login        $0.0000  Work on login
     ");
 }
+
+#[test]
+fn a_task_whose_sessions_named_two_enhancements_is_asked_for_by_one() {
+    let project = |enhancement: &str, project: TestProject| {
+        let project = project.env("CMAT_ENHANCEMENT", enhancement);
+        project.end_session("task_1", &format!("s-{enhancement}"));
+        project
+    };
+    let new = TestProject::new()
+        .session("s-checkout", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])])
+        .session("s-search", &[request("msg_2", SONNET, [1_000, 1_000, 0, 0])]);
+    let project = project("search", project("checkout", new));
+    assert_snapshot!(project.run(["costs", "enhancement", "checkout"]), @"No cost data found for enhancement: checkout");
+    let seen = project.run(["costs", "enhancement", "search"]);
+    assert!(seen.contains("$0.0360"), "{seen}");
+}

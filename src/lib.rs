@@ -24,6 +24,8 @@ pub mod period;
 
 pub mod json_edit;
 
+pub mod hook_input;
+
 pub mod transcript;
 
 pub mod attribution;

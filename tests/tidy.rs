@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "client_count",
     "period",
     "json_edit",
+    "hook_input",
     "transcript",
     "attribution",
     "pricing",

@@ -4,6 +4,7 @@ mod client;
 mod corpus;
 mod left;
 mod queue;
+mod reread;
 mod rooms;
 
 use std::ops::ControlFlow;

@@ -15,7 +15,6 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal as _;
-use std::io::Read as _;
 use std::panic;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -24,7 +23,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use serde::Deserialize;
 
 use crate::booking::Books;
 use crate::booking::leftovers::Ripe;
@@ -35,6 +33,7 @@ use crate::commands::hook::enforcement::Fixed;
 use crate::commands::hook::enforcement::Question;
 use crate::commands::open_books;
 use crate::config::Config;
+use crate::hook_input::HookInput;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::logging;
@@ -55,24 +54,6 @@ const RIPE_AGE: Duration = Duration::from_secs(3);
 
 /// What is kept for ending in order, of the time that the client grants.
 const MARGIN: Duration = Duration::from_millis(50);
-
-/// What Claude Code tells a hook; anything else in it is passed over (client reference, section 1).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Told {
-    session_id: Option<String>,
-    transcript_path: Option<PathBuf>,
-    /// Of a subagent that stopped; it is one of the files of the session.
-    agent_transcript_path: Option<PathBuf>,
-    cwd: Option<PathBuf>,
-    reason: Option<String>,
-    permission_mode: Option<String>,
-    /// Of the subagent that is at work.
-    agent_type: Option<String>,
-    tool_name: Option<String>,
-    /// Looked at, never kept.
-    tool_input: Option<serde_json::Value>,
-}
 
 /// Runs the hook. Nothing that happens in it gets out.
 pub(super) fn run(arguments: &[OsString]) {
@@ -201,7 +182,7 @@ struct Named {
 }
 
 /// Puts together what arguments, stdin and environment name, in this order.
-fn named(config: &Config, arguments: &[OsString], told: &Told) -> Named {
+fn named(config: &Config, arguments: &[OsString], told: &HookInput) -> Named {
     let environment = &config.hook;
     let argument = |n: usize| arguments.get(n).filter(|argument| !argument.is_empty());
     let session = argument(1)
@@ -221,7 +202,7 @@ fn named(config: &Config, arguments: &[OsString], told: &Told) -> Named {
     }
 }
 
-fn intent(event: Event, config: &Config, arguments: &[OsString], told: Told) -> Intent {
+fn intent(event: Event, config: &Config, arguments: &[OsString], told: HookInput) -> Intent {
     let environment = &config.hook;
     let Named { session, transcript, cwd } = named(config, arguments, &told);
     let task_file = task_file::read(&config.project.worktree).unwrap_or_else(|fault| {
@@ -253,64 +234,24 @@ fn usable<Id>(what: &str, id: Result<Id, crate::id::IdError>) -> Option<Id> {
 /// Reads one JSON object from stdin, not waiting for its end: some clients leave the pipe open.
 ///
 /// The client writes at once, but a busy machine may be late to run it; a person's terminal says nothing.
-fn read_stdin(patience: Duration, max_bytes: u64) -> Told {
+fn read_stdin(patience: Duration, max_bytes: u64) -> HookInput {
     if io::stdin().is_terminal() {
-        return Told::default();
+        return HookInput::default();
     }
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         // The receiver may have lost its patience.
-        let _too_late = sender.send(read_object(io::stdin().lock().take(max_bytes)));
+        let _too_late = sender.send(HookInput::read(io::stdin().lock(), max_bytes));
     });
     match receiver.recv_timeout(patience) {
         Ok(Ok(told)) => told,
         Ok(Err(error)) => {
-            tracing::warn!("stdin holds no hook input: {error:#}");
-            Told::default()
+            tracing::warn!("{}", chain(&error));
+            HookInput::default()
         }
         Err(_timeout) => {
             tracing::warn!("nothing came on stdin");
-            Told::default()
+            HookInput::default()
         }
-    }
-}
-
-fn read_object(input: impl io::Read) -> anyhow::Result<Told> {
-    let mut values = serde_json::Deserializer::from_reader(input).into_iter::<Told>();
-    match values.next() {
-        // What stands there may be a prompt, so the message of the error, which quotes it, is not for the log.
-        Some(Err(error)) => anyhow::bail!(
-            "expected the JSON object that Claude Code sends, got something else at line {}, column {}",
-            error.line(),
-            error.column()
-        ),
-        Some(Ok(told)) => Ok(told),
-        None => Ok(Told::default()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_one_object_and_does_not_wait_for_more() {
-        /// Gives its bytes, then would block for ever.
-        struct OpenPipe(&'static [u8]);
-        impl io::Read for OpenPipe {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                let n_bytes = self.0.read(buffer)?;
-                assert!(n_bytes > 0 || buffer.is_empty(), "read on after the object");
-                Ok(n_bytes)
-            }
-        }
-        let told = read_object(OpenPipe(br#"{"session_id":"s","reason":"other","new":[1]}"#)).unwrap();
-        assert_eq!(told.session_id.as_deref(), Some("s"));
-    }
-
-    #[test]
-    fn nothing_and_garbage_are_no_panic() {
-        assert!(read_object(&b""[..]).unwrap().session_id.is_none());
-        assert!(read_object(&b"\x00\xff{"[..]).is_err());
     }
 }

@@ -21,7 +21,6 @@ use crate::budget::standing::Standing;
 use crate::budget::standing::Verdict;
 use crate::budget::standing::strictest;
 use crate::commands::hook::Named;
-use crate::commands::hook::Told;
 use crate::commands::hook::named;
 use crate::commands::hook::read_stdin;
 use crate::commands::open_books;
@@ -35,6 +34,7 @@ use crate::guard::bypass::Attempt;
 use crate::guard::bypass::ToolCall;
 use crate::guard::words;
 use crate::guard::words::Stopped;
+use crate::hook_input::HookInput;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
@@ -85,7 +85,7 @@ static ANSWERED: AtomicBool = AtomicBool::new(false);
 /// What is known before anything is read.
 struct Asked {
     question: Question,
-    told: Told,
+    told: HookInput,
     named: Named,
     project: Project,
     /// Somebody can be asked.

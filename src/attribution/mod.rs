@@ -96,16 +96,20 @@ impl<Task> Binding<Task> {
 /// Lets each binding of a session begin where the one said before it was said, or later if it begins later.
 ///
 /// A hook says at the end of a run what held for the whole of it; a person says it of all that was, or of all
-/// since a moment. What a person says of a branch stands among the bindings of each session, for the session's
+/// since a moment. A run that named no task stays with the task before: what a later run says begins after the last of
+/// `ends` before it was said. What a person says of a branch stands among the bindings of each session, for the session's
 /// requests on that branch: it holds against all that was said before, and a later run speaks for itself.
-pub fn follow<Task>(bindings: &mut [Binding<Task>]) {
+pub fn follow<Task>(bindings: &mut [Binding<Task>], ends: &[Timestamp]) {
     bindings.sort_by_key(|binding| binding.said);
     let mut before: Option<Timestamp> = None;
     for binding in bindings {
         binding.from = match (before, binding.source) {
             (_, BindingSource::Command) => binding.from,
             (None, _) => None,
-            (Some(before), _) => binding.from.max(Some(just_after(before))),
+            (Some(before), _) => {
+                let last_end = ends.iter().copied().filter(|end| *end < binding.said).max();
+                binding.from.max(Some(just_after(last_end.map_or(before, |end| end.max(before)))))
+            }
         };
         before = Some(binding.said);
     }
@@ -308,7 +312,7 @@ mod tests {
         let ends = [binding("a", None, 10), binding("b", None, 20), binding("a", None, 30)];
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut bindings = order.map(|n| ends[n].clone());
-            follow(&mut bindings);
+            follow(&mut bindings, &[]);
             for (moment, expected) in [(5, "a"), (10, "a"), (11, "b"), (20, "b"), (21, "a"), (31, "a")] {
                 check(&bindings, moment, expected);
             }
@@ -316,10 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_named_no_task_stays_with_the_task_before() {
+        let mut bindings = [binding("b", None, 30), binding("a", None, 10)];
+        follow(&mut bindings, &[at(30), at(20), at(10)]);
+        for (moment, expected) in [(5, "a"), (11, "a"), (20, "a"), (21, "b"), (31, "b")] {
+            check(&bindings, moment, expected);
+        }
+    }
+
+    #[test]
     fn a_correction_holds_until_it_was_said_and_the_end_of_the_run_speaks_for_the_rest() {
         let correction = Binding { source: BindingSource::Command, ..binding("corrected", None, 20) };
         let mut bindings = [binding("a", None, 10), correction, binding("b", None, 30)];
-        follow(&mut bindings);
+        follow(&mut bindings, &[]);
         for (moment, expected) in [(5, "corrected"), (20, "corrected"), (21, "b"), (31, "b")] {
             check(&bindings, moment, expected);
         }
@@ -331,7 +344,7 @@ mod tests {
         for others in [vec![binding("a", None, 15)], vec![binding("a", None, 30)]] {
             let mut bindings = others;
             bindings.push(correction.clone());
-            follow(&mut bindings);
+            follow(&mut bindings, &[]);
             check(&bindings, 9, "a");
             check(&bindings, 10, "corrected");
             check(&bindings, 20, "corrected");

@@ -69,6 +69,8 @@ pub(super) fn run(arguments: &[OsString]) {
             logging::to_file(&config.data_dir);
             return enforcement::run(question, &config, started);
         }
+        // First of all: a disk that hangs must not have the client kill the hook and tell the user.
+        leave_at(started + config.hook.limit);
         logging::to_file(&config.data_dir);
         let arguments = of_one_event(arguments);
         match arguments.first().map(|event| event.to_string_lossy()) {
@@ -125,7 +127,6 @@ fn session(event: Event, config: &Config, arguments: &[OsString], started: Insta
     // Without an intent the booking itself is all there is: it may succeed where the intent did not.
     let name = outbox.put(&intent).inspect_err(|fault| tracing::error!("{}", chain(fault))).ok();
     // From here on nothing is lost, however short the time is.
-    leave_at(started + config.hook.limit);
     let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
     if let Err(fault) = books.book_intent(name.as_ref(), &intent) {
         tracing::error!("{}", chain(&fault));
@@ -163,7 +164,6 @@ fn tell_what_is_left(intent: &Intent, books: &Books, config: &Config) {
 ///
 /// The task queue is left to the session's end and to commands: the user waits for the next prompt meanwhile.
 fn answered(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
-    leave_at(started + config.hook.limit);
     let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
     let Named { session, transcript, cwd } = named(config, arguments, &told);
     let transcript = transcript.context("nothing names a transcript: there is nothing to read")?;

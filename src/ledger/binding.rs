@@ -68,13 +68,8 @@ impl Recording<'_> {
         if is_known {
             return Ok(());
         }
-        let begins = match binding.source {
-            BindingSource::Command => since,
-            _ if since.is_some() => since,
-            _ => self.after_the_end_of(session, said)?,
-        };
         let latest = self.latest_binding("session = ?1", session)?;
-        self.insert_binding(Some(session), None, begins, binding)?;
+        self.insert_binding(Some(session), None, since, binding)?;
         self.known = Known::default();
         if binding.source == BindingSource::Command
             || latest.is_none_or(|latest| latest.said > said || !latest.says(binding))
@@ -83,18 +78,6 @@ impl Recording<'_> {
             self.place_all_of(session)?;
         }
         Ok(())
-    }
-
-    /// Returns when the last run of `session` before `said` was over: turns of a run that named no task stay with
-    /// the task before.
-    fn after_the_end_of(&self, session: i64, said: i64) -> Result<Option<i64>, LedgerError> {
-        let after = self
-            .transaction
-            .query_row("SELECT ended + 1 FROM session WHERE id = ?1 AND ended < ?2", [session, said], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        Ok(after)
     }
 
     /// Stores that a person said what the requests on `branch` in `project` belong to; see [`attribution::follow`].

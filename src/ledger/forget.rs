@@ -225,6 +225,7 @@ impl Recording<'_> {
             ("rollup", "owner"),
             ("stale_rollup", "session"),
             ("client_count", "session"),
+            ("session_end", "session"),
             ("stale_remainder", "session"),
         ] {
             self.transaction.execute(

@@ -61,6 +61,8 @@ pub(super) struct Owner {
     pub(super) project: Option<i64>,
     pub(super) project_path: Option<PathBuf>,
     as_said: Vec<StoredBinding>,
+    /// When its runs ended.
+    ends: Vec<Timestamp>,
     bindings: Vec<StoredBinding>,
     /// In the order of their times.
     prompts: Vec<(Timestamp, Option<String>)>,
@@ -110,7 +112,7 @@ impl Recording<'_> {
         let of_branch = key.as_ref().map(|key| &branches[key]);
         let joined = of_branch.filter(|branch| !branch.said.is_empty()).map(|of_branch| {
             let mut bindings: Vec<_> = of_owner.as_said.iter().chain(&of_branch.said).cloned().collect();
-            attribution::follow(&mut bindings);
+            attribution::follow(&mut bindings, &of_owner.ends);
             bindings
         });
         let bindings = joined.as_ref().unwrap_or(&of_owner.bindings);
@@ -174,7 +176,13 @@ impl Recording<'_> {
             .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let as_said = self.bindings("session = ?1", [session])?;
         let mut bindings = as_said.clone();
-        attribution::follow(&mut bindings);
+        let ends: Vec<i64> = self
+            .transaction
+            .prepare_cached("SELECT at FROM session_end WHERE session = ?1")?
+            .query_map([session], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let ends = ends.into_iter().map(instant).collect::<Result<Vec<_>, _>>()?;
+        attribution::follow(&mut bindings, &ends);
         let mut statement = self
             .transaction
             .prepare_cached("SELECT at, command FROM prompt WHERE session = ?1 ORDER BY at")?;
@@ -184,7 +192,7 @@ impl Recording<'_> {
             prompts.push((instant(row.get(0)?)?, row.get(1)?));
         }
         let links = self.links("branch, at, pr FROM pr_link WHERE session = ?1", [session])?;
-        Ok(Owner { project, project_path: path.map(path_from), as_said, bindings, prompts, links })
+        Ok(Owner { project, project_path: path.map(path_from), as_said, ends, bindings, prompts, links })
     }
 
     /// Reads what is known of `project`, which `owner` ran in, unless that was done.

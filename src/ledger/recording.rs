@@ -257,6 +257,20 @@ impl<'ledger> Recording<'ledger> {
                 "UPDATE session SET ended = ?2, end_reason = ?3 WHERE id = ?1 AND coalesce(ended, ?2) <= ?2",
             )?
             .execute(params![session, millis(at), reason])?;
+        let is_news = self
+            .transaction
+            .prepare_cached("INSERT INTO session_end (session, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![session, millis(at)])?
+            > 0;
+        let is_followed = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM binding WHERE session = ?1 AND said > ?2")?
+            .exists(params![session, millis(at)])?;
+        if is_news && is_followed {
+            // What was said later begins after this end; it names a task and leaves the project as it is.
+            self.known = Known::default();
+            self.place_all_of(session)?;
+        }
         Ok(())
     }
 

@@ -31,6 +31,12 @@ CREATE TABLE session (
     unaccounted INTEGER NOT NULL DEFAULT 0  -- derived: 1: the client's own count does not fit, see `remainder.rs`
 ) STRICT;
 
+CREATE TABLE session_end (                  -- that a run of a session ended
+    session INTEGER NOT NULL REFERENCES session (id),
+    at INTEGER NOT NULL,
+    PRIMARY KEY (session, at)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE file (
     id INTEGER PRIMARY KEY,
     path BLOB NOT NULL UNIQUE,

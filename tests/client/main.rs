@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         trial("blocked", V2_1_330, scenarios::blocked),
         trial("interrupted", V2_1_330, scenarios::interrupted),
         trial("terminated", V2_1_330, scenarios::terminated),
+        trial("killed", V2_1_330, scenarios::killed),
+        trial("compacted", V2_1_330, scenarios::compacted),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     if conclusion.num_ignored > 0

@@ -173,6 +173,37 @@ pub(crate) async fn terminated(stage: Stage) {
     stage.assert_cost("task_1", &stage.served()[..1], AtLeast).await;
 }
 
+/// A client that is killed runs no hook at the end. Its task was told at the start, and what was answered then is
+/// known from the hooks in between; the session that is resumed knows nothing of what the killed run spent.
+pub(crate) async fn killed(stage: Stage) {
+    stage.api_answers([says("Hello.")]);
+    stage.claude("task_1", &["Say hello"]).await;
+    let session = stage.served()[0].session.clone();
+    stage.api_answers([calls("Bash", json!({"command": "pwd"})), endless("This will take")]);
+    let args = ["Write a book", "--resume", &session];
+    stage.claude_stopped_with("task_1", &args, "This will take", "KILL").await;
+    let known = stage.served()[..2].to_vec();
+    stage.assert_spent("task_1", &known, 2, AtLeast).await;
+    stage.api_answers([says("Here again.")]);
+    stage.claude("task_1", &["Go on", "--resume", &session]).await;
+    let served = stage.served();
+    stage.assert_spent("task_1", &[&known[..], &served[3..]].concat(), 3, AtLeast).await;
+}
+
+/// The requests of a compaction are in no line of the transcript: the client's own count has them.
+pub(crate) async fn compacted(stage: Stage) {
+    stage.api_answers([says("Hello.")]);
+    stage.claude("task_1", &["Say hello"]).await;
+    let session = stage.served()[0].session.clone();
+    stage.api_answers([says("They said hello."), says("They said hello.")]);
+    stage.claude("task_1", &["/compact", "--resume", &session]).await;
+    assert_eq!(stage.served().len(), 3);
+    stage.assert_spent("task_1", &stage.served(), 1, Exact).await;
+    stage.api_answers([says("Still here.")]);
+    stage.claude("task_1", &["Are you there?", "--resume", &session]).await;
+    stage.assert_spent("task_1", &stage.served(), 2, Exact).await;
+}
+
 fn says(text: &'static str) -> Reply {
     Reply {
         tokens: Tokens { input: 12, output: 120, write_5m: 1001, write_1h: 2003, read: 30_007 },

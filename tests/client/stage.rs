@@ -95,8 +95,13 @@ impl Stage {
 
     /// Runs the client for `task`, and sends it `signal` when `text` has reached it.
     pub(crate) async fn claude_stopped(&self, task: &str, prompt: &str, text: &str, signal: &str) {
-        let args = [prompt, "--output-format=stream-json", "--include-partial-messages", "--verbose"];
-        let mut child = self.client(task, &args).spawn().unwrap();
+        self.claude_stopped_with(task, &[prompt], text, signal).await;
+    }
+
+    /// The same with arguments.
+    pub(crate) async fn claude_stopped_with(&self, task: &str, args: &[&str], text: &str, signal: &str) {
+        let streamed = ["--output-format=stream-json", "--include-partial-messages", "--verbose"];
+        let mut child = self.client(task, &[args, &streamed].concat()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         while !lines.next_line().await.unwrap().expect("the text comes before the end").contains(text) {}
         let id = child.id().expect("the client still runs").to_string();
@@ -129,6 +134,22 @@ impl Stage {
         ] {
             assert_eq!(stored[key], expected, "`{key}` of `{task}`");
         }
+    }
+
+    /// Asserts that `task` costs what `served` did, of which `n_itemised` responses are requests of transcripts.
+    pub(crate) async fn assert_spent(
+        &self,
+        task: &str,
+        served: &[Served],
+        n_itemised: u64,
+        certainty: Certainty,
+    ) {
+        let output = self.cmat(&["costs", "show", task, "--json"]).await;
+        let show: Value = serde_json::from_slice(&succeeded(Ok(output)).stdout).unwrap();
+        let bill = Bill { requests: n_itemised, ..Bill::of(served) };
+        assert_eq!(Bill::shown(&show), bill, "`{task}` in {show:#}");
+        assert_eq!(show["lower_bound"], certainty == Certainty::AtLeast, "`{task}` in {show:#}");
+        assert_eq!(self.metadata(task)["cost_usd"], bill.usd_4(), "`{task}` in its queue");
     }
 
     /// Asserts that nothing is known of a cost of `task`.

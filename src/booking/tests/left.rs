@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::rooms::Rooms;
@@ -69,6 +70,49 @@ fn a_run_whose_hook_was_killed_is_paid_for_by_its_own_task() {
     check(|_, outbox, second| {
         outbox.put(second).unwrap();
     });
+}
+
+/// Returns which run's task each run is paid by: its own, else that of the run before, else of the first that has one.
+fn paying(tasks: &[Option<usize>]) -> Vec<Option<usize>> {
+    let first = tasks.iter().flatten().next().copied();
+    let mut present = first;
+    tasks
+        .iter()
+        .map(|task| {
+            present = task.or(present);
+            present
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_order_in_which_ends_are_booked_changes_nothing(
+        tasks in prop::collection::vec(prop::option::of(0..3_usize), 1..6),
+        order in prop::collection::vec(any::<u32>(), 6),
+    ) {
+        let rooms = Rooms::new();
+        let outbox = Outbox::new(&rooms.project().root.join("data"));
+        let minute = |run: usize| i8::try_from(run * 10).unwrap();
+        let lines: String =
+            (0..tasks.len()).map(|run| request(minute(run) + 1, 10_u64.pow(u32::try_from(run).unwrap()))).collect();
+        rooms.write(Path::new("s.jsonl"), lines.as_bytes());
+        let mut runs: Vec<usize> = (0..tasks.len()).collect();
+        runs.sort_by_key(|run| order[*run]);
+        for run in runs {
+            let task = tasks[run].map(|task| format!("task-{task}").parse().unwrap());
+            let ended = Intent { task, ..intent(&rooms, "none", minute(run) + 5) };
+            let name = outbox.put(&ended).unwrap();
+            rooms.books.borrow_mut().book_intent(Some(&name), &ended).unwrap();
+        }
+        for task in 0..3 {
+            let own = paying(&tasks).into_iter().enumerate().filter(|(_, payer)| *payer == Some(task));
+            let expected: u64 = own.map(|(run, _)| 10_u64.pow(u32::try_from(run).unwrap())).sum();
+            prop_assert_eq!(input_of(&rooms, &format!("task-{task}")), expected);
+        }
+    }
 }
 
 #[test]

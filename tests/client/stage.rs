@@ -152,6 +152,23 @@ impl Stage {
         assert_eq!(self.metadata(task)["cost_usd"], bill.usd_4(), "`{task}` in its queue");
     }
 
+    /// Asserts that the requests of `task` in transcripts are `served`, and that beyond them only output was counted.
+    pub(crate) async fn assert_itemised(&self, task: &str, served: &[Served], certainty: Certainty) {
+        let output = self.cmat(&["costs", "show", task, "--json"]).await;
+        let show: Value = serde_json::from_slice(&succeeded(Ok(output)).stdout).unwrap();
+        let (mut bill, shown) = (Bill::of(served), Bill::shown(&show));
+        let beyond = &show["not_itemised"];
+        bill.tokens.output += beyond["output_tokens"].as_u64().expect("a count");
+        bill.pico_usd += truth::pico(&beyond["cost_usd"]);
+        assert_eq!(shown, bill, "`{task}` in {show:#}");
+        assert_eq!(show["lower_bound"], certainty == Certainty::AtLeast, "`{task}` in {show:#}");
+    }
+
+    /// Has cmat read what no hook told it of.
+    pub(crate) async fn reconcile(&self) {
+        succeeded(Ok(self.cmat(&["reconcile"]).await));
+    }
+
     /// Asserts that nothing is known of a cost of `task`.
     pub(crate) async fn assert_no_cost(&self, task: &str) {
         let output = self.cmat(&["costs", "show", task, "--json"]).await;

@@ -101,6 +101,11 @@ impl Usd {
         format!("{sign}{whole}{fraction}")
     }
 
+    /// Returns the amount divided by `count`, rounded half to even to a pico-dollar; `None` if there is nothing.
+    pub fn average(self, count: u64) -> Option<Self> {
+        (count > 0).then(|| Self(div_half_even(self.0, i128::from(count))))
+    }
+
     fn digits(self, places: u32) -> (&'static str, u128, String) {
         let places = places.min(PICO_PLACES);
         let rounded = div_half_even(self.0, 10_i128.pow(PICO_PLACES - places));

@@ -9,6 +9,7 @@ use crate::attribution;
 use crate::id::ModelId;
 use crate::period::Period;
 use crate::period::Unit;
+use crate::summary::CacheTotals;
 use crate::summary::Totals;
 
 /// What requests are grouped by, or told apart by.
@@ -221,6 +222,15 @@ pub struct Group {
     pub first: Timestamp,
     /// The last of them, UTC.
     pub last: Timestamp,
+}
+
+/// What the cache did for requests that stand in the same place in each dimension that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheGroup {
+    /// Their place in each dimension, in the order asked for.
+    pub keys: Vec<Key>,
+    /// What the cache did for them.
+    pub totals: CacheTotals,
 }
 
 /// Returns what all the groups come to.

@@ -42,13 +42,7 @@ impl Totals {
     /// Counts saturate at `u64::MAX`, which no ledger reaches.
     pub fn add(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
-        self.tokens = TokenUsage {
-            input: self.tokens.input.saturating_add(other.tokens.input),
-            output: self.tokens.output.saturating_add(other.tokens.output),
-            cache_write_5m: self.tokens.cache_write_5m.saturating_add(other.tokens.cache_write_5m),
-            cache_write_1h: self.tokens.cache_write_1h.saturating_add(other.tokens.cache_write_1h),
-            cache_read: self.tokens.cache_read.saturating_add(other.tokens.cache_read),
-        };
+        self.tokens = self.tokens.saturating_add(&other.tokens);
         self.web_search_requests = self.web_search_requests.saturating_add(other.web_search_requests);
         self.cost = CostByKind {
             input: self.cost.input + other.cost.input,
@@ -61,6 +55,48 @@ impl Totals {
         self.estimated |= other.estimated;
         self.lower_bound |= other.lower_bound;
         self.unpriced_models.extend(other.unpriced_models.iter().cloned());
+    }
+}
+
+/// What the prompt cache did for a set of requests, in tokens and in money.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheTotals {
+    /// Tokens of all prompts, priced or not.
+    pub tokens: TokenUsage,
+    /// What the requests cost, output included.
+    pub paid: Usd,
+    /// How much more the tokens read from the cache would have cost as input.
+    pub saved_by_reads: Usd,
+    /// How much more writing for five minutes cost than sending the same tokens as input.
+    pub premium_5m: Usd,
+    /// The same for one hour.
+    pub premium_1h: Usd,
+    /// Tokens written that no later request of the same agent in the same session read.
+    pub unread_tokens: u64,
+    /// What writing those cost.
+    pub wasted: Usd,
+}
+
+impl CacheTotals {
+    /// Adds the figures of other requests; counts saturate.
+    pub fn add(&mut self, other: &Self) {
+        self.tokens = self.tokens.saturating_add(&other.tokens);
+        self.paid += other.paid;
+        self.saved_by_reads += other.saved_by_reads;
+        self.premium_5m += other.premium_5m;
+        self.premium_1h += other.premium_1h;
+        self.unread_tokens = self.unread_tokens.saturating_add(other.unread_tokens);
+        self.wasted += other.wasted;
+    }
+
+    /// Returns what caching saved, what writing cost more taken off; negative if it did not pay.
+    pub fn net(&self) -> Usd {
+        self.saved_by_reads - self.premium_5m - self.premium_1h
+    }
+
+    /// Returns what the same tokens would have cost without a cache.
+    pub fn uncached(&self) -> Usd {
+        self.paid + self.net()
     }
 }
 

@@ -108,6 +108,17 @@ impl TokenUsage {
         })
     }
 
+    /// Returns the sum of both, each count at most `u64::MAX`.
+    pub fn saturating_add(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+        }
+    }
+
     /// Returns the tokens written to the cache, both kinds; saturates.
     pub fn cache_write(&self) -> u64 {
         self.cache_write_5m.saturating_add(self.cache_write_1h)

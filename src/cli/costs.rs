@@ -7,6 +7,8 @@ use clap::Subcommand;
 use clap::ValueHint;
 
 use crate::cli::ReconcileArgs;
+use crate::cli::SelectionArgs;
+use crate::cli::SummaryArgs;
 
 /// `cmat costs …`
 #[derive(Debug, Subcommand)]
@@ -22,6 +24,25 @@ pub enum CostsCommand {
     /// Show what all tasks of an enhancement cost.
     #[command(before_help = "Example:  cmat costs enhancement my-feature --breakdown")]
     Enhancement(EnhancementArgs),
+    /// List the tasks of this project with what they cost, by enhancement.
+    #[command(before_help = "Example:  cmat costs list --since 7d")]
+    List(SelectionArgs),
+    /// Show the dearest tasks of all projects.
+    #[command(before_help = "Example:  cmat costs top 5 --during last-month")]
+    Top {
+        /// How many.
+        #[arg(default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        n: u32,
+        /// Which requests.
+        #[command(flatten)]
+        selection: SelectionArgs,
+    },
+    /// Show what was spent: another name of `cmat status`.
+    #[command(before_help = "Example:  cmat cost status")]
+    Status,
+    /// Sum up some days: another name of `cmat summary`.
+    #[command(before_help = "Example:  cmat cost summary --days 30")]
+    Summary(SummaryArgs),
     /// Read what transcripts hold and hooks left undone: another name of `cmat reconcile`.
     #[command(before_help = "Example:  cmat costs sync --dry-run")]
     Sync(ReconcileArgs),

@@ -47,11 +47,18 @@ pub use self::records::ForgetArgs;
 pub use self::records::ReattributeArgs;
 pub use self::records::ReconcileArgs;
 pub use self::records::RepriceArgs;
+pub use self::reports::CacheArgs;
 pub use self::reports::Comparison;
 pub use self::reports::Format;
 pub use self::reports::ReportArgs;
 pub use self::reports::SelectionArgs;
+pub use self::reports::SessionsArgs;
+pub use self::reports::SessionsCommand;
+pub use self::reports::SessionsListArgs;
 pub use self::reports::SortBy;
+pub use self::reports::StatsArgs;
+pub use self::reports::StatsCommand;
+pub use self::reports::SummaryArgs;
 pub use self::task::TaskCommand;
 
 /// Tells what each task and feature of Claude Code work cost, exact to the request.
@@ -59,8 +66,6 @@ pub use self::task::TaskCommand;
 #[command(
     name = "cmat",
     version,
-    subcommand_required = true,
-    arg_required_else_help = true,
     before_help = "Example:  cmat demo\n          cmat init && claude   # then: cmat costs show TASK",
     after_help = "Exit codes: 0 done, 1 not found or failed, 2 usage, 3 a budget is exceeded, 4 recorded but the task queue could not be \
                   updated yet, 5 a failed check or drift found, 6 an estimate or an unpriced amount with --strict.",
@@ -70,9 +75,9 @@ pub struct Cli {
     /// What applies to every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; without it, what was spent is shown.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What applies to every command.
@@ -100,8 +105,19 @@ pub struct Global {
 pub enum Command {
     /// Tell what requests cost, by day, task, branch, model and more.
     Report(ReportArgs),
+    /// Show what was spent today, in seven days and this month, and on which tasks; so does `cmat` alone.
+    #[command(before_help = "Example:  cmat status")]
+    Status,
+    /// Sum up some days: total, daily average, by model, by operation.
+    Summary(SummaryArgs),
+    /// List sessions, or show one.
+    Sessions(SessionsArgs),
+    /// Show totals and averages per request, session, task and enhancement.
+    Stats(StatsArgs),
+    /// Show what the prompt cache saved and cost.
+    Cache(CacheArgs),
     /// Extract and show the cost of tasks and enhancements.
-    #[command(subcommand, before_help = "Example:  cmat costs show task_1702345678_12345")]
+    #[command(subcommand, alias = "cost", before_help = "Example:  cmat costs show task_1702345678_12345")]
     Costs(CostsCommand),
     /// List, show and change model prices.
     #[command(subcommand, before_help = "Example:  cmat models list --prices")]

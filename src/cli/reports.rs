@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::Subcommand;
 use clap::ValueEnum;
 use clap::ValueHint;
 
@@ -116,4 +117,86 @@ pub enum SortBy {
     Change,
     /// By name.
     Name,
+}
+
+/// `cmat summary`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat summary --days 30")]
+pub struct SummaryArgs {
+    /// So many days, today the last of them.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub days: u32,
+}
+
+/// `cmat cache`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat cache --by agent --since 7d")]
+pub struct CacheArgs {
+    /// What to group by, as in `cmat report`.
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "model")]
+    pub by: Vec<Dimension>,
+    /// Which requests.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+}
+
+/// `cmat sessions`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat sessions --since 7d\n          cmat sessions show 7f3a1c0e-…",
+    args_conflicts_with_subcommands = true
+)]
+pub struct SessionsArgs {
+    /// What to do; without it, they are listed.
+    #[command(subcommand)]
+    pub command: Option<SessionsCommand>,
+    /// Which ones.
+    #[command(flatten)]
+    pub list: SessionsListArgs,
+}
+
+/// `cmat sessions …`
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// List sessions, the latest first.
+    #[command(before_help = "Example:  cmat sessions list --where branch=main")]
+    List(SessionsListArgs),
+    /// Show what a session cost, by model.
+    #[command(before_help = "Example:  cmat sessions show 7f3a1c0e-…")]
+    Show {
+        /// The session's id.
+        id: String,
+    },
+}
+
+/// `cmat sessions list`
+#[derive(Debug, Args)]
+pub struct SessionsListArgs {
+    /// Which requests.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only so many of the latest.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+}
+
+/// `cmat stats`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat stats --json | jq -r .averages.task")]
+pub struct StatsArgs {
+    /// What to do; without it, they are shown.
+    #[command(subcommand)]
+    pub command: Option<StatsCommand>,
+}
+
+/// `cmat stats …`
+#[derive(Debug, Subcommand)]
+pub enum StatsCommand {
+    /// Count from now on; what is recorded stays.
+    #[command(before_help = "Example:  cmat stats reset --note \"after the move to another model\"")]
+    Reset {
+        /// What to remember of it.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
 }

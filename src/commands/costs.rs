@@ -23,14 +23,17 @@ use crate::commands::TO_ITS_END;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::faults_of_queues;
+use crate::commands::overview;
 use crate::commands::reconcile;
+use crate::commands::report;
+use crate::commands::summary;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::task::TaskRow;
 use crate::ledger::totals::Scope;
 use crate::models_file;
 use crate::project::Project;
-use crate::report;
+use crate::report::Certainty;
 use crate::report::cost_sheet;
 use crate::report::cost_sheet::EnhancementSheet;
 use crate::report::cost_sheet::TaskSheet;
@@ -44,6 +47,10 @@ pub(super) fn run(command: &CostsCommand, context: &mut Context<'_>) -> anyhow::
         CostsCommand::Extract(args) => extract(args, context),
         CostsCommand::Show(args) => show(args, context),
         CostsCommand::Enhancement(args) => enhancement(args, context),
+        CostsCommand::List(selection) => report::run(&report::of_project(selection), context),
+        CostsCommand::Top { n, selection } => report::run(&report::top_tasks(*n, selection), context),
+        CostsCommand::Status => overview::run(context),
+        CostsCommand::Summary(args) => summary::run(args, context),
         CostsCommand::Sync(args) => reconcile::run(args, context),
     }
 }
@@ -81,8 +88,8 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         let session = extracted.share.session.as_str();
         context.print_json(&json::extracted(task.as_str(), session, n_new, &share, extracted.task.cost()))?;
     } else {
-        let certainty = report::Certainty::of(&share);
-        writeln!(context.out, "Cost extracted: {}", report::amount(share.cost.total(), certainty))?;
+        let certainty = Certainty::of(&share);
+        writeln!(context.out, "Cost extracted: {}", crate::report::amount(share.cost.total(), certainty))?;
     }
     for fault in faults_of_queues(&extracted.projected) {
         complain(&fault);

@@ -5,6 +5,7 @@
 
 mod audit;
 mod budget;
+mod cache;
 mod calc;
 mod costs;
 mod demo;
@@ -17,6 +18,7 @@ mod import;
 mod init;
 mod installation;
 mod models;
+mod overview;
 mod reattribute;
 mod rebuild;
 mod reconcile;
@@ -25,6 +27,9 @@ mod rehearsal;
 mod report;
 mod reprice;
 mod selection;
+mod sessions;
+mod stats;
+mod summary;
 mod task;
 mod uninstall;
 
@@ -159,8 +164,9 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         config.calendar.zone = zone.clone();
     }
     let mut context = Context { config, global: cli.global, out, rehearsal: None };
-    let is_backed_up = is_backed_up_after(&cli.command);
-    let exit = match cli.command {
+    let command = cli.command.unwrap_or(Command::Status);
+    let is_backed_up = is_backed_up_after(&command);
+    let exit = match command {
         Command::Costs(command) => costs::run(&command, &mut context),
         Command::Models(command) => models::run(&command, &mut context),
         Command::Audit(args) => audit::run(&args, &mut context),
@@ -171,6 +177,11 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Import(args) => import::run(&args, &mut context),
         Command::Record(args) => record::run(&args, &mut context),
+        Command::Status => overview::run(&mut context),
+        Command::Summary(args) => summary::run(&args, &mut context),
+        Command::Sessions(args) => sessions::run(&args, &mut context),
+        Command::Stats(args) => stats::run(&args, &mut context),
+        Command::Cache(args) => cache::run(&args, &mut context),
         Command::Report(args) => report::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
         Command::Forget(args) => forget::run(&args, &mut context),
@@ -229,11 +240,16 @@ impl Context<'_> {
 
     /// Says what a person should know of the certainty of figures, and of what they mean to them.
     fn remark(&self, totals: &Totals) {
-        if self.config.billing == Billing::Subscription {
-            complain("amounts are API value, not a bill");
-        }
+        self.remark_billing();
         for remark in crate::report::remarks(totals) {
             complain(&remark);
+        }
+    }
+
+    /// Says what amounts are to somebody who pays a flat fee.
+    fn remark_billing(&self) {
+        if self.config.billing == Billing::Subscription {
+            complain("amounts are API value, not a bill");
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cli::Comparison;
 use crate::cli::Format;
 use crate::cli::ReportArgs;
+use crate::cli::SelectionArgs;
 use crate::cli::SortBy;
 use crate::commands::Context;
 use crate::commands::Exit;
@@ -18,6 +19,7 @@ use crate::disk::replace::ReplaceError;
 use crate::period::Days;
 use crate::period::Unit;
 use crate::printable::printable_json;
+use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
 use crate::report::Billing;
@@ -32,7 +34,7 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
     if let Some(path) = args.output.as_deref().filter(|_| !args.force) {
         refuse_existing(path)?;
     }
-    let books = context.settled_books()?;
+    let books = context.asked_books()?;
     let calendar = context.config.calendar.clone();
     let selection = context.selection(&args.selection, &books)?;
     let compared = compared_days(args, &selection, context)?;
@@ -67,6 +69,33 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
     write(&text, args, context)?;
     context.remark(&sheet.total.totals);
     Ok(context.certain_exit(&sheet.total.totals))
+}
+
+/// Returns the question for all tasks of the project at hand.
+pub(super) fn of_project(selection: &SelectionArgs) -> ReportArgs {
+    let mut selection = selection.clone();
+    let here = Condition { dimension: Dimension::Project, value: Some(".".to_owned()) };
+    selection.conditions.push(here);
+    question(vec![Dimension::Enhancement, Dimension::Task], None, &selection)
+}
+
+/// Returns the question for the dearest `n` tasks.
+pub(super) fn top_tasks(n: u32, selection: &SelectionArgs) -> ReportArgs {
+    question(vec![Dimension::Task], Some(n), selection)
+}
+
+fn question(by: Vec<Dimension>, top: Option<u32>, selection: &SelectionArgs) -> ReportArgs {
+    ReportArgs {
+        by,
+        selection: selection.clone(),
+        breakdown: false,
+        compare: None,
+        top,
+        sort: None,
+        format: None,
+        output: None,
+        force: false,
+    }
 }
 
 fn dimensions(args: &ReportArgs) -> anyhow::Result<Vec<Dimension>> {

@@ -11,6 +11,7 @@ use crate::ledger::instant;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
+use crate::ledger::rollup::QUARTER;
 use crate::period::Period;
 use crate::period::Unit;
 use crate::query::Dimension;
@@ -39,8 +40,19 @@ pub(super) struct Question<'a> {
 impl<'a> Question<'a> {
     /// Returns a question about the requests that pass the filter.
     pub(super) fn about(filter: &'a Filter) -> Self {
+        Self::within(filter.period, filter)
+    }
+
+    /// Returns a question about what requests are rolled up to: the first quarter may begin before the period.
+    pub(super) fn about_quarters(filter: &'a Filter) -> Self {
+        let begins = millis(filter.period.begins);
+        let quarter = instant(begins - begins.rem_euclid(QUARTER)).unwrap_or(Timestamp::MIN);
+        Self::within(Period { begins: quarter, ..filter.period }, filter)
+    }
+
+    fn within(period: Period, filter: &'a Filter) -> Self {
         let mut question = Self::default();
-        question.in_period(filter.period);
+        question.in_period(period);
         for (dimension, values) in filter.alternatives() {
             let expression = question.expression(dimension);
             let alternatives: Vec<String> = values

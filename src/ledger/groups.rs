@@ -13,6 +13,7 @@ use crate::ledger::dimensions;
 use crate::ledger::dimensions::Question;
 use crate::ledger::instant;
 use crate::ledger::millis;
+use crate::ledger::rollup;
 use crate::ledger::rollup::COSTS;
 use crate::ledger::rollup::COUNTS;
 use crate::ledger::unsigned;
@@ -37,8 +38,6 @@ impl Ledger {
     /// Returns what the requests that pass `filter` come to, grouped `by` the dimensions, sorted by their keys; all in
     /// one group if there is no dimension. Each request is in exactly one group.
     ///
-    /// Both ends of the filter's period count by the quarter of an hour that they fall in.
-    ///
     /// # Errors
     /// If the ledger cannot be read, or written: what changed since somebody asked last is summed up first.
     pub fn groups(
@@ -49,7 +48,7 @@ impl Ledger {
     ) -> Result<Vec<Group>, LedgerError> {
         self.roll_up()?;
         self.define_periods(calendar)?;
-        let mut question = Question::about(filter);
+        let mut question = Question::about_quarters(filter);
         let keys: Vec<String> = by.iter().map(|dimension| question.expression(dimension)).collect();
         let selected: String = keys.iter().map(|key| format!("{key}, ")).collect();
         let grouped = match by.len() {
@@ -57,8 +56,9 @@ impl Ledger {
             n => format!(" GROUP BY {}", (1..=n).map(|n| n.to_string()).collect::<Vec<_>>().join(", ")),
         };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {selected}{SUMS} FROM rollup AS fact{rest}{grouped}",
-            SUMS = sums(),
+            "SELECT {selected}{sums} FROM {source} AS fact{rest}{grouped}",
+            sums = sums(),
+            source = source(filter.period),
             rest = question.rest(),
         ))?;
         let mut rows = statement.query(question.parameters().as_slice())?;
@@ -88,6 +88,19 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Returns what the rows of a period are taken from: the roll-up, or, where the period begins or ends within a quarter
+/// of an hour, what its requests are rolled up to.
+pub(super) fn source(period: Period) -> String {
+    let is_whole = |at: jiff::Timestamp| millis(at) % rollup::QUARTER == 0;
+    let begins_whole = period.begins == jiff::Timestamp::MIN || is_whole(period.begins);
+    let ends_whole = period.ends == jiff::Timestamp::MAX || is_whole(period.ends);
+    if begins_whole && ends_whole {
+        return "rollup".to_owned();
+    }
+    let condition = format!("at >= {} AND at < {}", millis(period.begins), millis(period.ends));
+    format!("({})", rollup::selection(&condition))
 }
 
 /// Returns the columns that [`group`] reads behind the keys.

@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod backup;
 pub mod binding;
+pub mod cache;
 pub mod charges;
 pub mod correction;
 pub mod cursor;
@@ -19,6 +20,7 @@ pub mod foreign;
 pub mod forget;
 pub mod groups;
 pub mod health;
+pub mod mark;
 pub mod notes;
 pub mod notices;
 pub mod outlook;

@@ -66,34 +66,60 @@ impl Ledger {
 }
 
 /// Returns the statement that rolls up the session `?1`.
+fn insertion() -> String {
+    let columns = columns().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    format!("INSERT INTO rollup ({columns}) {}", selection("owner = ?1"))
+}
+
+/// Returns the query whose rows are what the requests for which `condition` holds are rolled up to.
 ///
 /// What a request wrote to the cache was read if the next one of the same agent reads more than it did itself, by so
-/// many tokens. A sum of money is kept in two parts, so that no sum passes 64 bits.
-fn insertion() -> String {
-    let told_apart = TOLD_APART.join(", ");
-    let of_request: String = TOLD_APART.iter().map(|column| format!("fact.{column}, ")).collect();
-    let counts: String = COUNTS.iter().map(|kind| format!("sum(charge.{kind}), ")).collect();
-    let costs: String = COSTS
-        .iter()
-        .map(|kind| format!("sum(cost_{kind} / 1000000), sum(cost_{kind} % 1000000), "))
-        .collect();
-    let cost_columns: String = COSTS.iter().map(|kind| format!("micro_{kind}, pico_{kind}, ")).collect();
+/// many tokens.
+pub(super) fn selection(condition: &str) -> String {
+    let columns: Vec<String> =
+        columns().iter().map(|(name, expression)| format!("{expression} AS {name}")).collect();
+    let told_apart: String = TOLD_APART.iter().map(|column| format!(", fact.{column}")).collect();
     format!(
-        "INSERT INTO rollup (owner, at, model, price, {told_apart}, first, last, requests, {counted},
-             {cost_columns} micro_dearer, pico_dearer, unread_5m, unread_1h, estimated, incomplete, unpriced)
-         SELECT ?1, fact.at - (fact.at % {QUARTER} + {QUARTER}) % {QUARTER}, charge.model, charge.price,
-             {of_request} min(fact.at), max(fact.at), sum((charge.part = 0) * fact.requests), {counts} {costs}
-             sum(charge.dearer / 1000000), sum(charge.dearer % 1000000),
-             sum(CASE WHEN charge.part = 0 THEN min(charge.cache_write_5m, max(0, unread - charge.cache_write_1h))
-                      ELSE 0 END),
-             sum(CASE WHEN charge.part = 0 THEN min(charge.cache_write_1h, unread) ELSE 0 END),
-             max(charge.estimated), max(NOT fact.complete), max(charge.unpriced IS NOT NULL)
+        "SELECT {columns}
          FROM (SELECT request.*,
                    max(0, cache_write - max(0, coalesce(lead(cache_read) OVER thread, 0) - cache_read)) AS unread
-               FROM request WHERE owner = ?1 WINDOW thread AS (PARTITION BY key_kind = 4, agent_id ORDER BY at, id)) AS fact
+               FROM request WHERE {condition}
+               WINDOW thread AS (PARTITION BY owner, key_kind = 4, agent_id ORDER BY at, id)) AS fact
          JOIN charge ON charge.request = fact.id
-         GROUP BY 2, charge.model, charge.price, {grouped}",
-        counted = COUNTS.join(", "),
-        grouped = TOLD_APART.iter().map(|column| format!("fact.{column}")).collect::<Vec<_>>().join(", "),
+         GROUP BY fact.owner, 2, charge.model, charge.price{told_apart}",
+        columns = columns.join(", "),
     )
+}
+
+/// Returns the columns of `rollup`, each with what stands there. A sum of money is kept in two parts, so that no sum
+/// passes 64 bits.
+fn columns() -> Vec<(String, String)> {
+    let quarter = format!("fact.at - (fact.at % {QUARTER} + {QUARTER}) % {QUARTER}");
+    let mut columns = vec![("owner", "fact.owner".to_owned()), ("at", quarter)];
+    columns.extend(["model", "price"].map(|name| (name, format!("charge.{name}"))));
+    columns.extend(TOLD_APART.iter().map(|name| (*name, format!("fact.{name}"))));
+    columns.extend([
+        ("first", "min(fact.at)".to_owned()),
+        ("last", "max(fact.at)".to_owned()),
+        ("requests", "sum((charge.part = 0) * fact.requests)".to_owned()),
+    ]);
+    columns.extend(COUNTS.iter().map(|kind| (*kind, format!("sum(charge.{kind})"))));
+    let unread_1h = "min(charge.cache_write_1h, unread)";
+    let unread_5m = "min(charge.cache_write_5m, max(0, unread - charge.cache_write_1h))";
+    columns.extend([
+        ("micro_dearer", "sum(charge.dearer / 1000000)".to_owned()),
+        ("pico_dearer", "sum(charge.dearer % 1000000)".to_owned()),
+        ("unread_5m", format!("sum((charge.part = 0) * {unread_5m})")),
+        ("unread_1h", format!("sum((charge.part = 0) * {unread_1h})")),
+        ("estimated", "max(charge.estimated)".to_owned()),
+        ("incomplete", "max(NOT fact.complete)".to_owned()),
+        ("unpriced", "max(charge.unpriced IS NOT NULL)".to_owned()),
+    ]);
+    let costs = COSTS.iter().flat_map(|kind| {
+        [
+            (format!("micro_{kind}"), format!("sum(cost_{kind} / 1000000)")),
+            (format!("pico_{kind}"), format!("sum(cost_{kind} % 1000000)")),
+        ]
+    });
+    columns.into_iter().map(|(name, expression)| (name.to_owned(), expression)).chain(costs).collect()
 }

@@ -112,7 +112,7 @@ CREATE INDEX request_shared ON request (id) WHERE shared;
 CREATE INDEX request_told ON request (owner) WHERE key_kind = 3;
 CREATE INDEX request_remainder ON request (owner) WHERE key_kind = 4;
 CREATE INDEX request_remainder_by_task ON request (task) WHERE key_kind = 4;
-CREATE INDEX request_by_enhancement ON request (enhancement) WHERE enhancement IS NOT NULL;
+CREATE INDEX request_outside_tasks ON request (enhancement) WHERE enhancement IS NOT NULL AND task IS NULL;
 
 CREATE TABLE appearance (
     request INTEGER NOT NULL REFERENCES request (id),
@@ -359,6 +359,11 @@ CREATE TABLE notice (                       -- what was told of a budget, once i
     at INTEGER NOT NULL,
     PRIMARY KEY (budget, name, period, kind, percent)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mark (                         -- from when on a person wants statistics to count
+    at INTEGER PRIMARY KEY,
+    note TEXT
+) STRICT;
 
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,

@@ -144,11 +144,12 @@ impl Ledger {
     /// Returns the projects that have costs for an enhancement of that name: whose tasks, parts of tasks, or requests
     /// without a task belong to it.
     pub fn projects_of_enhancement(&self, name: &str) -> Result<BTreeSet<PathBuf>, LedgerError> {
+        self.roll_up()?;
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT path FROM project WHERE id IN (
                  SELECT task.project FROM task WHERE {OF_TASK} = ?1 AND {HAS_COST}
                  UNION
-                 SELECT request.project FROM request LEFT JOIN task ON task.id = request.task
+                 SELECT request.project FROM rollup AS request LEFT JOIN task ON task.id = request.task
                  WHERE request.enhancement = ?1 AND {OF_TASK} IS NULL)"
         ))?;
         let found =
@@ -195,10 +196,11 @@ impl Ledger {
     /// Returns of each task that neither its queue nor its sessions gave an enhancement what its requests on branches
     /// of this one come to.
     pub fn parts_of_enhancement(&self, project: &Path, name: &str) -> Result<Vec<TaskSummary>, LedgerError> {
+        self.roll_up()?;
         let tasks: Vec<i64> = self
             .connection
             .prepare_cached(&format!(
-                "SELECT DISTINCT task FROM request JOIN task ON task.id = request.task
+                "SELECT DISTINCT task FROM rollup AS request JOIN task ON task.id = request.task
                  WHERE request.enhancement = ?1 AND {OF_TASK} IS NULL
                    AND request.project = (SELECT id FROM project WHERE path = ?2)
                  ORDER BY task"

@@ -205,7 +205,8 @@ fn figures(totals: &Totals) -> [String; 5] {
     ]
 }
 
-fn totals_table<'a>(heading: &str, rows: impl Iterator<Item = (String, &'a Totals)>) -> String {
+/// Returns a table of totals under their names.
+pub fn totals_table<'a>(heading: &str, rows: impl Iterator<Item = (String, &'a Totals)>) -> String {
     let headings = [
         (heading, Side::Left),
         ("REQUESTS", Side::Right),

@@ -80,7 +80,7 @@ fn enhancement_row(task: &TaskSummary) -> Value {
 /// Returns the keys that every document of figures has; other writers' figures are in the sums.
 ///
 /// They know no split of cache writes: theirs count as five-minute writes.
-fn figures(totals: &Totals, elsewhere: &Elsewhere) -> Value {
+pub fn figures(totals: &Totals, elsewhere: &Elsewhere) -> Value {
     json!({
         "requests": totals.requests,
         "input_tokens": totals.tokens.input.saturating_add(elsewhere.input),
@@ -151,7 +151,8 @@ pub fn extracted(task: &str, session: &str, n_new: u64, share: &Totals, total: U
     document
 }
 
-fn extend(document: &mut Value, more: Value) {
+/// Adds the keys of one object to another.
+pub fn extend(document: &mut Value, more: Value) {
     if let (Value::Object(document), Value::Object(more)) = (document, more) {
         document.extend(more);
     }

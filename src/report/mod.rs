@@ -3,6 +3,7 @@
 //! Pure: figures in, text or JSON out. The layouts of `costs show` and `costs enhancement` are a contract, byte
 //! for byte (`fixtures/outputs`); everything beyond them stands behind a flag. Rounding happens here only.
 
+pub mod cache_sheet;
 pub mod cost_sheet;
 pub mod explanation;
 pub mod json;
@@ -25,6 +26,16 @@ pub enum Billing {
     Api,
     /// The owner pays a flat fee: amounts are what the API would have charged, not a bill.
     Subscription,
+}
+
+impl Billing {
+    /// Returns the name that is configured and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Subscription => "subscription",
+        }
+    }
 }
 
 /// How sure an amount is; people see it as `~$1.23` and `$1.23+`.

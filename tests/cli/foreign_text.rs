@@ -24,7 +24,7 @@ const HOSTILE: &str = "a\u{1b}]0;b\u{7}\u{1b}[2J\u{9b}31m\u{202e}c\u{7f}\u{8}d";
 fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> Vec<Vec<String>> {
     let day = "2000-01-01";
     let everything = "task,enhancement,branch,agent,skill,operation,model,session,project";
-    let commands: [&[&str]; 46] = [
+    let commands: [&[&str]; 57] = [
         &["costs", "show", task, "--breakdown"],
         &["costs", "show", task, "--prices", "--history"],
         &["costs", "enhancement", enhancement],
@@ -32,6 +32,17 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["costs", "sync", "--all"],
         &["import", "token-csv", transcript],
         &["record", "--model", session, "--input", "1", "--operation", task],
+        &["status"],
+        &["summary"],
+        &["cache", "--by", everything],
+        &["sessions", "list"],
+        &["sessions", "show", session],
+        &["stats"],
+        &["stats", "reset", "--note", session],
+        &["costs", "list"],
+        &["costs", "top"],
+        &["costs", "status"],
+        &["costs", "summary"],
         &["report", "--by", everything],
         &["report", "--by", everything, "--format", "csv"],
         &["report", "--by", everything, "--format", "markdown"],

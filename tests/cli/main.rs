@@ -29,6 +29,7 @@ mod ledger_file;
 mod models;
 mod not_itemised;
 mod other_writers;
+mod overview;
 mod reconcile;
 mod report;
 mod tasks;

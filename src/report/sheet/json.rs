@@ -73,11 +73,7 @@ impl Asked<'_> {
         envelope.insert("generated_at".to_owned(), document!(self.now));
         envelope.insert("timezone".to_owned(), self.timezone.clone().into());
         envelope.insert("currency".to_owned(), "USD".into());
-        let billing = match billing {
-            Billing::Api => "api",
-            Billing::Subscription => "subscription",
-        };
-        envelope.insert("billing".to_owned(), billing.into());
+        envelope.insert("billing".to_owned(), billing.as_str().into());
         envelope.insert("filter".to_owned(), filter);
         envelope
     }

@@ -1,0 +1,32 @@
+//! `cmat cache`: what the prompt cache saved and cost.
+
+use crate::cli::CacheArgs;
+use crate::commands::Context;
+use crate::commands::Exit;
+use crate::commands::complain;
+use crate::report::cache_sheet;
+use crate::report::sheet::Asked;
+
+pub(super) fn run(args: &CacheArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let books = context.asked_books()?;
+    let selection = context.selection(&args.selection, &books)?;
+    let calendar = context.config.calendar.clone();
+    let groups = books.ledger.cache_groups(&selection.filter, &args.by, &calendar)?;
+    if context.global.json {
+        let asked = Asked {
+            filter: &selection.filter,
+            days: selection.days,
+            compared: None,
+            timezone: calendar.zone_name(),
+            now: context.config.now(),
+        };
+        let billing = context.config.billing;
+        context.print_json(&cache_sheet::document(&args.by, &groups, &calendar, &asked, billing))?;
+    } else if groups.is_empty() {
+        complain("no requests are recorded that this asks for");
+    } else {
+        write!(context.out, "{}", cache_sheet::render(&args.by, &groups, &calendar))?;
+    }
+    context.remark_billing();
+    Ok(Exit::Done)
+}

@@ -48,6 +48,8 @@ pub struct HookInput {
     pub agent_type: Option<String>,
     /// The tool that is about to run.
     pub tool_name: Option<String>,
+    /// The id under which the transcript has that call of the tool.
+    pub tool_use_id: Option<String>,
     /// What it is given; looked at, never kept.
     pub tool_input: Option<Value>,
 }
@@ -63,6 +65,7 @@ struct Unread {
     permission_mode: Option<Box<RawValue>>,
     agent_type: Option<Box<RawValue>>,
     tool_name: Option<Box<RawValue>>,
+    tool_use_id: Option<Box<RawValue>>,
     tool_input: Option<Box<RawValue>>,
 }
 
@@ -94,6 +97,7 @@ impl From<Unread> for HookInput {
             permission_mode: text(unread.permission_mode),
             agent_type: text(unread.agent_type),
             tool_name: text(unread.tool_name),
+            tool_use_id: text(unread.tool_use_id),
             tool_input: unread.tool_input.and_then(|input| serde_json::from_str(input.get()).ok()),
         }
     }

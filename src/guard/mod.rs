@@ -10,11 +10,14 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::booking::Books;
 use crate::booking::prices::PriceTables;
 use crate::budget::Budget;
 use crate::budget::scope;
 use crate::budget::scope::Subject;
 use crate::budget::standing::Standing;
+use crate::budget::standing::Verdict;
+use crate::budget::standing::strictest;
 use crate::config::budgets::Budgets;
 use crate::id::ModelId;
 use crate::id::SessionId;
@@ -25,6 +28,7 @@ use crate::ledger::notices::Notice;
 use crate::ledger::notices::NoticeKind;
 use crate::ledger::overrides;
 use crate::ledger::overrides::Override;
+use crate::money::Usd;
 use crate::period::Period;
 use crate::project;
 use crate::project::Project;
@@ -103,6 +107,23 @@ pub fn standings(
         standings.push(standing(ledger, budget, name, &overrides, &budgets.trusted, now)?);
     }
     Ok(standings)
+}
+
+/// Returns what stands in the way of spending `estimate` more in a session of `project`, with its reason; `None` if
+/// nothing does. A zero asks whether anything may be spent. `cmat run` asks this before it starts a client.
+pub fn gate(
+    books: &mut Books,
+    budgets: &mut Budgets,
+    project: &Project,
+    known: &Known<'_>,
+    estimate: Usd,
+) -> Result<Option<(Standing, Verdict)>, LedgerError> {
+    name_rows(budgets, &mut books.prices, project);
+    let subject = subject(&books.ledger, project, known)?;
+    let standings = standings(&books.ledger, budgets, &subject, books.now)?;
+    let row = |name: &str| books.prices.row_of(Some(&project.root), name);
+    let stop = strictest(&standings, estimate, &mut uses(subject.model.as_deref(), row));
+    Ok(stop.map(|(standing, verdict)| (standing.clone(), verdict)))
 }
 
 /// Returns how `budget` stands for the one of its scope's kind that is called `name`.

@@ -246,3 +246,37 @@ fn prices_of_a_repository_do_not_make_a_budget_last_longer_unless_the_user_trust
     project.write_user_config(&format!("trust = [{:?}]\n{config}", project.project()));
     assert_snapshot!(project.run(["budget", "check"]), @"ok: $0.3980 left – user $0.0020 of $0.4000 (today)");
 }
+
+#[test]
+fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
+    let project = project();
+    project.stdout(["budget", "set", "--daily", "0.40", "--warn", "100"]);
+    let at_terminal = |command: &str, now: &str| {
+        let cmat = project.cmat([] as [&str; 0]).get_program().to_str().unwrap().to_owned();
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &format!("{cmat} {command}"), "/dev/null"]).current_dir(project.project());
+        project.surround(&mut script);
+        let output = script.env("CMAT_NOW", now).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).replace('\r', "")
+    };
+    assert_snapshot!(at_terminal("budget override user/day --amount 2 --for 2h --reason 'release blocker'", "2026-11-21T12:00:00Z"), @"user/day +$2.00 until 2026-11-21 14:00 UTC");
+    assert_snapshot!(at_terminal("budget override user/week --amount 2 --for 2h --reason x", "2026-11-21T12:00:00Z"), @"Error: no budget is called `user/week`: `cmat budget list` lists them");
+    assert_snapshot!(at_terminal("budget override user --amount 2 --for 2h --reason ' '", "2026-11-21T12:00:00Z"), @"Error: an override needs a reason: it is what the audit says later");
+    let check = |now: &str| {
+        let output = project.cmat(["budget", "check"]).env("CMAT_NOW", now).output().unwrap();
+        output.status.code()
+    };
+    assert_eq!(check("2026-11-21T13:59:59Z"), Some(0));
+    assert_eq!(check("2026-11-21T14:00:00Z"), Some(3));
+    assert_snapshot!(project.stdout(["budget", "status"]), @"
+      SCOPE  PERIOD  SPENT  LIMIT  USED  FORECAST  STATE
+      user   day     $0.50  $2.40  20 %         –  ok, $2.00 of it by override
+    ");
+    assert_snapshot!(at_terminal("budget remove user", "2026-11-21T12:00:00Z"), @"user/day removed: 1 entry, from ~/.config/cmat/config.toml");
+    assert_snapshot!(project.stdout(["audit", "--verify"]), @r#"
+    2026-11-21 12:00  budget_set      user/day $0.4  by somebody
+    2026-11-21 12:00  override        user/day +$2 until 2026-11-21T14:00:00Z  by somebody  "release blocker"
+    2026-11-21 12:00  budget_removed  user/day  by somebody
+    3 lines, the chain is whole
+    "#);
+}

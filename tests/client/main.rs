@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test reads its own environment and writes its own folders")]
 
 mod api;
+mod budgets;
 mod install;
 mod scenarios;
 mod stage;
@@ -49,6 +50,10 @@ fn main() -> ExitCode {
         trial("fork_2.1.290", V2_1_290, scenarios::fork),
         trial("fork_2.1.197", V2_1_197, scenarios::fork),
         trial("blocked", V2_1_330, scenarios::blocked),
+        trial("prompt_over_budget", V2_1_330, budgets::prompt_over_budget),
+        trial("tool_over_budget", V2_1_330, budgets::tool_over_budget),
+        trial("subagent_over_budget", V2_1_330, budgets::subagent_over_budget),
+        trial("override_by_the_agent", V2_1_330, budgets::override_by_the_agent),
         trial("interrupted", V2_1_330, scenarios::interrupted),
         trial("terminated", V2_1_330, scenarios::terminated),
         trial("killed", V2_1_330, scenarios::killed),

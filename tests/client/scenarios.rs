@@ -16,7 +16,7 @@ use crate::truth::Tokens;
 
 /// Whether the turn waits for its subagent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Agent {
+pub(crate) enum Agent {
     Foreground,
     Background,
 }
@@ -207,7 +207,7 @@ pub(crate) async fn compacted(stage: Stage) {
     stage.assert_spent("task_1", &stage.served(), 2, Exact).await;
 }
 
-fn says(text: &'static str) -> Reply {
+pub(crate) fn says(text: &'static str) -> Reply {
     Reply {
         tokens: Tokens { input: 12, output: 120, write_5m: 1001, write_1h: 2003, read: 30_007 },
         blocks: vec![Block::Text(text)],
@@ -219,7 +219,7 @@ fn endless(text: &'static str) -> Reply {
     Reply { pace: Pace::Stuck, ..says(text) }
 }
 
-fn calls(name: &'static str, input: Value) -> Reply {
+pub(crate) fn calls(name: &'static str, input: Value) -> Reply {
     Reply {
         tokens: Tokens { input: 4, output: 83, write_5m: 509, write_1h: 0, read: 20_011 },
         blocks: vec![Block::Text("I look."), Block::Tool { name, input }],
@@ -227,7 +227,7 @@ fn calls(name: &'static str, input: Value) -> Reply {
     }
 }
 
-fn asks_agent(agent: Agent) -> Reply {
+pub(crate) fn asks_agent(agent: Agent) -> Reply {
     let input = json!({
         "description": "Look around", "prompt": "Look around", "subagent_type": "general-purpose", "model": "haiku",
         "run_in_background": agent == Agent::Background,

@@ -58,6 +58,29 @@ impl Stage {
         succeeded(Ok(self.cmat(&["init", "--global"]).await));
     }
 
+    /// Lets a budget for all that is spent stop prompts and tools.
+    pub(crate) async fn enforce(&self, limit: &str) {
+        succeeded(Ok(self.cmat(&["init", "--enforce"]).await));
+        succeeded(Ok(self.cmat(&["budget", "set", "--total", limit, "--warn", "100"]).await));
+    }
+
+    /// Runs cmat and returns what it says on stdout and stderr.
+    pub(crate) async fn said(&self, args: &[&str]) -> String {
+        let output = self.cmat(args).await;
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat()
+    }
+
+    /// Runs a shell command as a person at a terminal does, and returns what the terminal shows.
+    pub(crate) async fn at_terminal(&self, command: &str) -> String {
+        let output = self.program("script").args(["-qec", command, "/dev/null"]).output().await;
+        String::from_utf8_lossy(&succeeded(output).stdout).into_owned()
+    }
+
+    /// Returns whether the project holds a file of that name.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.path("project").join(name).exists()
+    }
+
     /// Tells the API what to answer the session itself, after what it was told before.
     pub(crate) fn api_answers(&self, replies: impl IntoIterator<Item = Reply>) {
         replies.into_iter().for_each(|reply| self.api.will_answer(Caller::Main, reply));

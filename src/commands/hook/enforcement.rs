@@ -4,6 +4,9 @@
 //! answer is one JSON object on stdout, and nothing is printed where nothing stands in the way. If it cannot check, the
 //! log says so and the session goes on, unless `hook = { fail = "closed" }` is configured.
 
+use std::io::Read as _;
+use std::io::Seek as _;
+use std::io::SeekFrom;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::booking::Books;
+use crate::booking::session_files;
 use crate::budget::standing::Standing;
 use crate::budget::standing::Verdict;
 use crate::budget::standing::strictest;
@@ -27,6 +31,7 @@ use crate::commands::open_books;
 use crate::config::Config;
 use crate::config::budgets::Budgets;
 use crate::config::budgets::Fail;
+use crate::disk;
 use crate::guard;
 use crate::guard::Known;
 use crate::guard::bypass;
@@ -55,6 +60,16 @@ const STDIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Largest document that is read from stdin, in bytes: a tool may be about to write a large file.
 const MAX_STDIN_BYTES: u64 = 256 << 20;
+
+/// From how much of a budget on a tool waits for its own request to be counted, in percent.
+const NEAR_PERCENT: u64 = 75;
+
+/// How long it waits for that at most, and how often it looks.
+const WRITING_PATIENCE: Duration = Duration::from_secs(2);
+const WRITING_GLANCE: Duration = Duration::from_millis(10);
+
+/// How much of a transcript's end is looked at for it, in bytes.
+const LOOKED_AT_BYTES: u64 = 1 << 20;
 
 /// How many sessions may count by their requests before they are rolled up.
 const MANY_STALE: u64 = 8;
@@ -194,19 +209,56 @@ fn check(
     if let Some(transcript) = &asked.named.transcript {
         books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
     }
+    guard::name_rows(budgets, &mut books.prices, &asked.project);
+    let (session, agent) = (asked.named.session.as_ref(), asked.told.agent_type.as_deref());
+    let (mut standings, mut model) = standings(session, agent, &asked.project, budgets, &books, config)?;
+    if standings.iter().any(|standing| standing.percent() >= NEAR_PERCENT)
+        && let Some(transcript) = &asked.named.transcript
+        && wait_for_request(asked, transcript)
+    {
+        books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
+        (standings, model) = self::standings(session, agent, &asked.project, budgets, &books, config)?;
+    }
     if books.ledger.has_override_to_end(books.now)? {
         let mut recording = books.ledger.record(Durability::Repeatable, books.now)?;
         recording.end_overrides()?;
         recording.commit()?;
     }
-    guard::name_rows(budgets, &mut books.prices, &asked.project);
-    let (session, agent) = (asked.named.session.as_ref(), asked.told.agent_type.as_deref());
-    let (standings, model) = standings(session, agent, &asked.project, budgets, &books, config)?;
     let object = object(asked, &standings, model.as_deref(), &mut books)?;
     if books.ledger.n_stale_rollups()? > MANY_STALE {
         books.ledger.roll_up()?;
     }
     Ok(object)
+}
+
+/// Waits until the request that asks for the tool stands in a transcript: the client runs this hook while it writes
+/// that. Returns whether it had to be waited for; a client that never writes it is not waited for long.
+fn wait_for_request(asked: &Asked, transcript: &Path) -> bool {
+    let Some(tool) = asked.told.tool_use_id.as_deref().filter(|_| asked.question == Question::Tool) else {
+        return false;
+    };
+    let began = Instant::now();
+    let mut had_to = false;
+    while began.elapsed() < WRITING_PATIENCE {
+        let files = session_files::find(transcript, asked.named.session.as_ref());
+        let is_written = |path: &PathBuf| ends_with_mention(path, tool).unwrap_or(false);
+        if files.is_ok_and(|found| found.files.iter().any(is_written)) {
+            return had_to;
+        }
+        had_to = true;
+        thread::sleep(WRITING_GLANCE);
+    }
+    had_to
+}
+
+/// Returns whether the end of a file names `text`.
+fn ends_with_mention(path: &Path, text: &str) -> std::io::Result<bool> {
+    let mut file = disk::open_regular(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(LOOKED_AT_BYTES)))?;
+    let mut end = Vec::new();
+    file.take(LOOKED_AT_BYTES).read_to_end(&mut end)?;
+    Ok(memchr::memmem::find(&end, text.as_bytes()).is_some())
 }
 
 fn object(

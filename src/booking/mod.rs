@@ -7,11 +7,14 @@
 pub mod correction;
 pub mod foreign;
 pub mod leftovers;
+pub mod pieces;
 pub mod prices;
 pub mod projection;
 pub mod reading;
 pub mod record;
 pub mod session_files;
+
+mod in_order;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -164,13 +167,7 @@ impl Books {
 
     /// Reads all files of a session from where each was left.
     fn read_session(&mut self, found: &SessionFiles) -> Result<Reach, BookingError> {
-        for file in &found.files {
-            if self.read_file(file, &found.session)? == Reach::Deadline {
-                return Ok(Reach::Deadline);
-            }
-        }
-        self.settle_remainders()?;
-        Ok(Reach::End)
+        self.read_files_of(&found.session, &found.files)
     }
 
     /// Compares the sessions that changed with what their clients counted.

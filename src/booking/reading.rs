@@ -1,45 +1,54 @@
-//! Reads one transcript file from its cursor and records what is new, slice by slice.
+//! Reads transcripts from their cursors, on all cores, and records what is new, in order, in one transaction for
+//! every few pieces.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::fs::Metadata;
-use std::io;
-use std::io::BufReader;
-use std::io::Seek as _;
-use std::io::SeekFrom;
-use std::os::unix::fs::FileExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
-
-use jiff::Timestamp;
-use sha2::Digest;
-use sha2::Sha256;
 
 use crate::booking::BookingError;
 use crate::booking::Books;
-use crate::disk;
+use crate::booking::in_order::in_order;
+use crate::booking::pieces;
+use crate::booking::pieces::Opened;
+use crate::booking::pieces::Piece;
+use crate::booking::pieces::Pieces;
+use crate::booking::pieces::ReadPiece;
+use crate::booking::pieces::Start;
+use crate::booking::pieces::Unread;
+use crate::booking::session_files::Filed;
 use crate::id::SessionId;
 use crate::ledger::Durability;
+use crate::ledger::LedgerError;
 use crate::ledger::cursor::Cursor;
 use crate::ledger::cursor::FileIdentity;
+use crate::ledger::cursor::ReadFile;
 use crate::ledger::recording::Sureness;
 use crate::project;
 use crate::project::Project;
-use crate::transcript::BUFFER_BYTES;
 use crate::transcript::Position;
-use crate::transcript::Reader;
 use crate::transcript::Slice;
 use crate::transcript::Tail;
 use crate::usage::Origin;
 use crate::usage::RequestFacts;
 use crate::usage::UsageRecord;
 
-/// How much of a file one transaction holds, in bytes: what a kill can cost, and what memory is bounded by.
-const SLICE_BYTES: u64 = 8 << 20;
+/// How much is read before its turn to be recorded comes, in bytes.
+const AHEAD_BYTES: u64 = 12 << 20;
 
-/// How much of both ends of what was read is hashed to tell an appended file from another one, in bytes.
-const HASHED_BYTES: u64 = 4 << 10;
+/// What is worth a thread, in bytes.
+const THREAD_BYTES: u64 = 1 << 20;
+
+/// How many requests a transaction records, about: others wait for it to end.
+const RECORDED_AT_ONCE: usize = 1000;
+
+/// How many bytes a transaction is about: what a kill can cost.
+const BYTES_AT_ONCE: u64 = 16 << 20;
 
 /// How far reading came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,27 +59,69 @@ pub enum Reach {
     Deadline,
 }
 
-/// How reading a file begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
-    /// It was never read.
-    First,
-    /// It is read on from where it was left.
-    On,
-    /// It was read, but another file stands there now.
-    Anew,
+/// What is told while files are read.
+#[derive(Debug)]
+pub enum Told {
+    /// So many bytes more were read.
+    Read(u64),
+    /// A file could not be read.
+    Fault(BookingError),
 }
 
-/// A file that is about to be read.
-struct Opened<'file> {
-    file: &'file File,
-    identity: FileIdentity,
-    from: Position,
+/// A slice that waits to be recorded.
+struct Pending {
+    file: Arc<Opened>,
+    slice: Slice,
+    begun: Position,
     start: Start,
-    /// Time of the last line before `from` that states one.
-    last_time: Option<Timestamp>,
-    /// The last prompt before `from` has no answer.
+    cursor: Cursor,
+}
+
+/// Files that were not read to the end.
+#[derive(Default)]
+struct Left {
+    /// Another run has read there meanwhile.
+    overtaken: Vec<Arc<Opened>>,
+    /// A row of the ledger stands in the way.
+    faulty: Vec<Arc<Opened>>,
+}
+
+/// What waits to be recorded, and how far the file came that is being read.
+#[derive(Default)]
+struct Progress {
+    pending: Vec<Pending>,
+    n_bytes: u64,
+    /// Where the file stands; `None` before its first piece, and after one that could not be read.
+    place: Option<Place>,
+}
+
+struct Place {
+    position: Position,
     unanswered: bool,
+    start: Start,
+}
+
+/// Returns what is unread in files that lie together, `known` being those that the ledger knows. A file that is as it
+/// was costs a `stat`; only new ones are opened, if they have to name their session.
+///
+/// # Errors
+/// If the session has no name, or a file cannot be looked at.
+pub fn unread_of(filed: &Filed, known: &HashMap<PathBuf, ReadFile>) -> Result<Vec<Unread>, BookingError> {
+    let mut unread = Vec::new();
+    let mut named = None;
+    for path in &filed.files {
+        let failed = |source| BookingError::Transcript { path: path.clone(), source };
+        let known = known.get(path);
+        let cursor = known.map(|known| &known.cursor);
+        let Some(metadata) = pieces::changed(path, cursor).map_err(failed)? else { continue };
+        let session = match (known, &named) {
+            (Some(known), _) => known.session.clone(),
+            (None, Some(session)) => SessionId::clone(session),
+            (None, None) => named.insert(filed.session().map_err(failed)?).clone(),
+        };
+        unread.push(Unread::new(path, session, &metadata, cursor));
+    }
+    Ok(unread)
 }
 
 impl Books {
@@ -78,160 +129,249 @@ impl Books {
     ///
     /// A file that shrank or whose beginning changed is read anew, which changes nothing that is recorded.
     pub fn read_file(&mut self, path: &Path, session: &SessionId) -> Result<Reach, BookingError> {
-        let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
-        let cursor = self.ledger.cursor(path)?;
-        let is_unchanged =
-            |metadata: &Metadata| cursor.as_ref().is_some_and(|cursor| cursor.identity == identity(metadata));
-        let opened = match std::fs::metadata(path) {
-            Ok(metadata) if is_unchanged(&metadata) => return Ok(Reach::End),
-            Ok(_changed) => disk::open_regular(path),
-            Err(error) => Err(error),
-        };
-        let file = match opened {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reach::End),
-            Err(error) => return Err(failed(error)),
-        };
-        // Of the file that was opened: another one may have come to the path since.
-        let identity = identity(&file.metadata().map_err(failed)?);
-        let begin = |start| Opened {
-            file: &file,
-            identity,
-            from: Position::default(),
-            start,
-            last_time: None,
-            unanswered: false,
-        };
-        let opened = match cursor {
-            None => begin(Start::First),
-            Some(cursor) if is_grown(&file, &identity, &cursor).map_err(failed)? => {
-                let Cursor { position: from, last_time, unanswered, .. } = cursor;
-                Opened { from, last_time, unanswered, ..begin(Start::On) }
-            }
-            Some(_of_another) => begin(Start::Anew),
-        };
-        (&file).seek(SeekFrom::Start(opened.from.offset)).map_err(failed)?;
-        self.read_slices(path, session, opened)
+        self.read_files_of(session, &[path.to_owned()])
     }
 
-    fn read_slices(
+    /// Reads `files` of `session` from where each was left.
+    ///
+    /// # Errors
+    /// The first one; the files that can be read are read all the same.
+    pub(super) fn read_files_of(
         &mut self,
-        path: &Path,
         session: &SessionId,
-        opened: Opened<'_>,
+        files: &[PathBuf],
     ) -> Result<Reach, BookingError> {
-        let failed = |source| BookingError::Transcript { path: path.to_owned(), source };
-        let Opened { file, identity, from, mut start, last_time, mut unanswered } = opened;
-        let mut begun = from;
-        let input = BufReader::with_capacity(BUFFER_BYTES, file);
-        let mut reader = Reader::new(input, from, session.clone()).after(last_time);
+        let mut fault = None;
+        let mut unread = Vec::new();
+        for path in files {
+            match Unread::in_file(path, session, self.ledger.cursor(path)?.as_ref()) {
+                Ok(found) => unread.extend(found),
+                Err(source) => {
+                    fault = fault.or(Some(BookingError::Transcript { path: path.clone(), source }))
+                }
+            }
+        }
+        let reach = self.read_unread(unread, &mut |told| {
+            if let Told::Fault(told) = told
+                && fault.is_none()
+            {
+                fault = Some(told);
+            }
+        })?;
+        fault.map_or(Ok(reach), Err)
+    }
+
+    /// Reads what is unread in files and records it; tells how it goes on.
+    ///
+    /// # Errors
+    /// Those of the ledger. What was recorded before stays recorded.
+    pub fn read_unread(
+        &mut self,
+        unread: Vec<Unread>,
+        tell: &mut dyn FnMut(Told),
+    ) -> Result<Reach, LedgerError> {
+        let mut unread = unread;
         loop {
-            let slice = reader.next_slice(SLICE_BYTES).map_err(failed)?;
-            unanswered = match slice.tail {
-                Tail::Unchanged => unanswered,
-                Tail::Answered => false,
-                Tail::Unanswered => true,
-            };
-            // Until the end is reached the cursor must not look like that of a file read whole.
-            let size = if slice.finished { identity.size } else { slice.end.offset };
-            let cursor = Cursor {
-                identity: FileIdentity { size, ..identity },
-                position: slice.end,
-                head: hash(file, 0, slice.end.offset.min(HASHED_BYTES)).map_err(failed)?,
-                tail: hash_before(file, slice.end.offset).map_err(failed)?,
-                last_time: slice.last_time,
-                unanswered,
-            };
-            if !self.record_slice(path, session, &slice, begun, &cursor, start)? {
-                return self.read_file(path, session);
+            let mut left = Left::default();
+            let reach = self.read_once(unread, &mut left, tell)?;
+            if reach == Reach::Deadline {
+                return Ok(reach);
             }
-            (start, begun) = (Start::On, slice.end);
-            if slice.finished {
-                return Ok(Reach::End);
+            if left.overtaken.is_empty() {
+                self.settle_remainders()?;
+                return Ok(reach);
             }
-            if Instant::now() >= self.deadline {
-                return Ok(Reach::Deadline);
+            // Another run has read there meanwhile: on from where it came to.
+            unread = Vec::new();
+            for file in left.overtaken {
+                match Unread::in_file(&file.path, &file.session, self.ledger.cursor(&file.path)?.as_ref()) {
+                    Ok(found) => unread.extend(found),
+                    Err(source) => tell(failed(&file.path, source)),
+                }
             }
         }
     }
 
-    /// Records a slice that begins at `begun`; returns false if another run has read there meanwhile.
-    fn record_slice(
+    /// Reads once through files.
+    fn read_once(
         &mut self,
-        path: &Path,
-        session: &SessionId,
-        slice: &Slice,
-        begun: Position,
-        cursor: &Cursor,
-        start: Start,
-    ) -> Result<bool, BookingError> {
-        let guessed = self.guess_projects(&slice.records)?;
+        unread: Vec<Unread>,
+        left: &mut Left,
+        tell: &mut dyn FnMut(Told),
+    ) -> Result<Reach, LedgerError> {
+        let n_bytes = unread.iter().map(|file| file.n_bytes).fold(0, u64::saturating_add);
+        let n_threads =
+            if n_bytes < THREAD_BYTES { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
+        let mut progress = Progress::default();
+        let mut reach = Reach::End;
+        let mut outcome = Ok(());
+        let mut is_begun = false;
+        let mut take = |job, read| {
+            if is_begun && Instant::now() >= self.deadline {
+                reach = Reach::Deadline;
+                return ControlFlow::Break(());
+            }
+            is_begun = true;
+            progress.take(job, read, tell);
+            if progress.is_much() {
+                outcome = self.record_pending(progress.take_pending(), left, tell);
+            }
+            if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let weight = |job: &Result<Piece, _>| job.as_ref().map_or(0, Piece::n_bytes);
+        let read = |job: &Result<Piece, _>| job.as_ref().ok().map(Piece::read);
+        in_order(n_threads, AHEAD_BYTES, Pieces::of(unread.into_iter()), weight, read, &mut take);
+        outcome?;
+        self.record_pending(progress.take_pending(), left, tell)?;
+        Ok(reach)
+    }
+
+    /// Records what waits for it, in one transaction; if a row of the ledger stands in the way, each slice in its own.
+    fn record_pending(
+        &mut self,
+        pending: Vec<Pending>,
+        left: &mut Left,
+        tell: &mut dyn FnMut(Told),
+    ) -> Result<(), LedgerError> {
+        match self.record_slices(&pending, left) {
+            Err(fault) if fault.is_of_a_row() => {}
+            outcome => return outcome,
+        }
+        for slice in pending {
+            match self.record_slices(std::slice::from_ref(&slice), left) {
+                Err(fault) if fault.is_of_a_row() => {
+                    left.faulty.push(slice.file);
+                    tell(Told::Fault(fault.into()));
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    fn record_slices(&mut self, pending: &[Pending], left: &mut Left) -> Result<(), LedgerError> {
+        let is_one_of = |files: &[Arc<Opened>], file| files.iter().any(|known| Arc::ptr_eq(known, file));
+        let pending: Vec<_> =
+            pending.iter().filter(|pending| !is_one_of(&left.faulty, &pending.file)).collect();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let guessed = self.guess_projects(pending.iter().flat_map(|pending| &pending.slice.records))?;
         let mut recording = self.ledger.record(Durability::Repeatable, self.now)?;
         let prices = &mut self.prices;
         let mut price = |project: Option<&Path>, facts: &RequestFacts| prices.charges(project, facts);
         for (session, project) in &guessed {
             recording.session_in_project(session, project, Sureness::Guessed, &mut price)?;
         }
-        let file = recording.file(path, session)?;
-        if start == Start::Anew {
-            recording.read_anew(file)?;
-        } else if !recording.is_read_to(file, begun)? {
-            return Ok(false);
+        for Pending { file: opened, slice, begun, start, cursor } in pending {
+            let file = recording.file(&opened.path, &opened.session)?;
+            if *start == Start::Anew {
+                recording.read_anew(file)?;
+            } else if !recording.is_read_to(file, *begun)? {
+                if !is_one_of(&left.overtaken, opened) {
+                    left.overtaken.push(Arc::clone(opened));
+                }
+                continue;
+            }
+            recording.slice(file, slice, &mut price)?;
+            recording.set_cursor(file, cursor, slice.n_skipped)?;
         }
-        recording.slice(file, slice, &mut price)?;
-        recording.set_cursor(file, cursor, slice.n_skipped)?;
-        recording.commit()?;
-        Ok(true)
+        recording.commit()
     }
 
     /// Returns the projects of sessions that nobody told, by the folders that their first requests were made in.
-    fn guess_projects(&self, records: &[UsageRecord]) -> Result<Vec<(SessionId, Project)>, BookingError> {
+    fn guess_projects<'records>(
+        &self,
+        records: impl Iterator<Item = &'records UsageRecord>,
+    ) -> Result<Vec<(SessionId, Project)>, LedgerError> {
         let mut first: BTreeMap<&SessionId, &Origin> = BTreeMap::new();
-        for record in records.iter().filter(|record| record.facts.origin.cwd.is_some()) {
+        for record in records.filter(|record| record.facts.origin.cwd.is_some()) {
             let origin = &record.facts.origin;
             let known = first.entry(&record.session).or_insert(origin);
             *known = origin.min(known);
         }
+        // Most sessions of a batch ran in the same folder.
+        let mut projects: HashMap<&str, Project> = HashMap::new();
         let mut guessed = Vec::new();
         for (session, origin) in first {
             let Some(folder) = &origin.cwd else { continue };
             if !self.ledger.has_project(session)? {
-                guessed.push((session.clone(), project::find(Path::new(folder), self.home.as_deref())));
+                let find = || project::find(Path::new(folder), self.home.as_deref());
+                guessed.push((session.clone(), projects.entry(folder).or_insert_with(find).clone()));
             }
         }
         Ok(guessed)
     }
 }
 
-fn identity(metadata: &Metadata) -> FileIdentity {
-    FileIdentity {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        size: metadata.size(),
-        modified: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+impl Progress {
+    /// Takes what was read of the next piece.
+    fn take(
+        &mut self,
+        job: Result<Piece, (PathBuf, std::io::Error)>,
+        read: Option<std::io::Result<ReadPiece>>,
+        tell: &mut dyn FnMut(Told),
+    ) {
+        let piece = match job {
+            Ok(piece) => piece,
+            Err((path, source)) => return tell(failed(&path, source)),
+        };
+        tell(Told::Read(piece.n_bytes()));
+        if piece.begin == piece.file.from.offset {
+            let Opened { from: position, unanswered, start, .. } = *piece.file;
+            self.place = Some(Place { position, unanswered, start });
+        }
+        // After a piece that could not be read the rest of the file waits for the next run.
+        let Some(place) = self.place.take() else { return };
+        match read {
+            Some(Ok(read)) => self.add(&piece, place, read),
+            Some(Err(source)) => tell(failed(&piece.file.path, source)),
+            None => {}
+        }
+    }
+
+    fn add(&mut self, piece: &Piece, place: Place, read: ReadPiece) {
+        let ReadPiece { mut slice, head, tail } = read;
+        let Place { position: begun, unanswered, start } = place;
+        for skipped in &mut slice.skipped {
+            skipped.line += begun.line;
+        }
+        slice.end.line += begun.line;
+        let unanswered = match slice.tail {
+            Tail::Unchanged => unanswered,
+            Tail::Answered => false,
+            Tail::Unanswered => true,
+        };
+        let identity = piece.file.identity;
+        // Until the end is reached the cursor must not look like that of a file read whole.
+        let size = if piece.is_last() { identity.size } else { slice.end.offset };
+        let cursor = Cursor {
+            identity: FileIdentity { size, ..identity },
+            position: slice.end,
+            head,
+            tail,
+            last_time: slice.last_time,
+            unanswered,
+        };
+        if !piece.is_last() {
+            self.place = Some(Place { position: slice.end, unanswered, start: Start::On });
+        }
+        self.n_bytes += piece.n_bytes();
+        self.pending.push(Pending { file: Arc::clone(&piece.file), slice, begun, start, cursor });
+    }
+
+    fn take_pending(&mut self) -> Vec<Pending> {
+        self.n_bytes = 0;
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Tells whether a transaction should not wait for more.
+    fn is_much(&self) -> bool {
+        let n_records: usize = self.pending.iter().map(|pending| pending.slice.records.len()).sum();
+        n_records >= RECORDED_AT_ONCE || self.n_bytes >= BYTES_AT_ONCE
     }
 }
 
-/// Returns whether `file` still begins with all that was read of it.
-fn is_grown(file: &File, identity: &FileIdentity, cursor: &Cursor) -> io::Result<bool> {
-    let read = cursor.position.offset;
-    Ok((identity.device, identity.inode) == (cursor.identity.device, cursor.identity.inode)
-        && identity.size >= read
-        && hash(file, 0, read.min(HASHED_BYTES))? == cursor.head
-        && hash_before(file, read)? == cursor.tail)
-}
-
-fn hash_before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
-    let n_bytes = offset.min(HASHED_BYTES);
-    hash(file, offset - n_bytes, n_bytes)
-}
-
-fn hash(file: &File, from: u64, n_bytes: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(n_bytes).map_err(io::Error::other)?];
-    match file.read_exact_at(&mut bytes, from) {
-        // Shorter than it was a moment ago: no hash equals this one.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Vec::new()),
-        Err(error) => Err(error),
-        Ok(()) => Ok(Sha256::digest(&bytes).to_vec()),
-    }
+fn failed(path: &Path, source: std::io::Error) -> Told {
+    Told::Fault(BookingError::Transcript { path: path.to_owned(), source })
 }

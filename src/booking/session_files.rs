@@ -3,6 +3,7 @@
 //! Three layouts are in use (client reference, section 4): `<session>/subagents/**` beside `<session>.jsonl`, flat
 //! `agent-*.jsonl` beside it that name the session (2.0.x), and lines in the main file itself (1.0.x).
 
+use std::collections::BTreeMap;
 use std::io;
 use std::io::BufReader;
 use std::path::Path;
@@ -68,6 +69,65 @@ fn named_by(main: &Path, called: Option<&SessionId>, exists: bool) -> io::Result
     }
     let stem = main.file_stem().unwrap_or(main.as_os_str()).to_string_lossy();
     SessionId::new(stem).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// A main transcript and the files of its subagents, as they lie in a folder of transcripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// The main transcript, without links; it may not be there.
+    pub main: PathBuf,
+    /// All files, the main one first, then by name.
+    pub files: Vec<PathBuf>,
+}
+
+impl Filed {
+    /// Returns the session of these files.
+    ///
+    /// # Errors
+    /// If nothing in them names it, and the main transcript's name cannot.
+    pub fn session(&self) -> io::Result<SessionId> {
+        named_by(&self.main, None, self.files.first() == Some(&self.main))
+    }
+}
+
+/// Returns what lies in `folder`, in which Claude Code keeps the transcripts of a project, by name. Nothing is opened.
+///
+/// A flat file of a subagent (2.0.x) stands for itself: it names its session. A folder of subagents stands for its
+/// session, whose own file may be gone.
+pub fn filed_in(folder: &Path) -> Vec<Filed> {
+    let Ok(folder) = folder.canonicalize() else { return Vec::new() };
+    let mut filed: BTreeMap<PathBuf, Filed> = BTreeMap::new();
+    let entries = WalkDir::new(&folder).min_depth(1).sort_by_file_name().into_iter().filter_map(Result::ok);
+    for entry in entries {
+        let is_transcript = is_transcript(entry.path());
+        let is_file = entry.file_type().is_file();
+        let (main, file) = match entry.depth() {
+            1 if entry.file_type().is_dir() => (entry.path().with_extension("jsonl"), None),
+            1 if is_transcript && is_file => (entry.path().to_owned(), Some(entry.path().to_owned())),
+            1 if is_transcript => {
+                // A link has its cursor where it leads to; one that leads nowhere is no file.
+                let Ok(real) = entry.path().canonicalize() else { continue };
+                (real.clone(), Some(real))
+            }
+            1 => continue,
+            _ if is_transcript && is_file => {
+                let Some(own) = entry.path().strip_prefix(&folder).ok().and_then(|path| path.iter().next())
+                else {
+                    continue;
+                };
+                (folder.join(own).with_extension("jsonl"), Some(entry.into_path()))
+            }
+            _ => continue,
+        };
+        let found =
+            filed.entry(main).or_insert_with_key(|main| Filed { main: main.clone(), files: Vec::new() });
+        found.files.extend(file);
+    }
+    let mut filed: Vec<Filed> = filed.into_values().collect();
+    for Filed { main, files } in &mut filed {
+        files.sort_by(|a, b| (a != main, a).cmp(&(b != main, b)));
+    }
+    filed
 }
 
 fn below(folder: &Path) -> Vec<PathBuf> {

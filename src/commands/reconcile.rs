@@ -11,9 +11,10 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 use walkdir::WalkDir;
 
-use crate::booking::BookingError;
 use crate::booking::Books;
 use crate::booking::leftovers::Ripe;
+use crate::booking::reading;
+use crate::booking::reading::Told;
 use crate::booking::session_files;
 use crate::cli::ReconcileArgs;
 use crate::commands::Context;
@@ -152,33 +153,48 @@ fn adopt(
 
 /// Reads on in transcripts.
 pub(super) fn visit(which: Transcripts, books: &mut Books, context: &Context<'_>) -> anyhow::Result<Visited> {
-    let found = transcripts(context);
-    let n_found = found.len();
-    let is_meant = |transcript: &PathBuf| which == Transcripts::All || is_of_project(transcript, context);
-    let meant: Vec<PathBuf> = found.into_iter().filter(is_meant).collect();
-    let n_elsewhere = (n_found - meant.len()) as u64;
-    let mut visited = Visited { n_elsewhere, ..Visited::default() };
-    let progress = progress(meant.len());
-    for transcript in meant {
-        progress.inc(1);
-        match books.book_session(&transcript, None, None) {
-            Ok(_session) => visited.n_sessions += 1,
-            Err(BookingError::Ledger(fault)) if !fault.is_of_a_row() => return Err(fault.into()),
-            Err(fault) => {
-                visited.n_unreadable += 1;
-                progress.suspend(|| complain(&chain(&fault)));
+    let mut visited = Visited::default();
+    let mut unread = Vec::new();
+    let known = books.ledger.files()?;
+    for folder in transcript_folders(context) {
+        for filed in session_files::filed_in(&folder) {
+            if which == Transcripts::OfProject && !is_of_project(&filed.main, context) {
+                visited.n_elsewhere += 1;
+                continue;
+            }
+            match reading::unread_of(&filed, &known) {
+                Ok(found) => {
+                    visited.n_sessions += 1;
+                    unread.extend(found);
+                }
+                Err(fault) => {
+                    visited.n_unreadable += 1;
+                    complain(&chain(&fault));
+                }
             }
         }
     }
+    drop(known);
+    let progress = progress(unread.iter().map(|file| file.n_bytes).fold(0, u64::saturating_add));
+    books.read_unread(unread, &mut |told| match told {
+        Told::Read(n_bytes) => progress.inc(n_bytes),
+        Told::Fault(fault) => {
+            visited.n_sessions = visited.n_sessions.saturating_sub(1);
+            visited.n_unreadable += 1;
+            progress.suspend(|| complain(&chain(&fault)));
+        }
+    })?;
     progress.finish_and_clear();
     Ok(visited)
 }
 
 /// Returns a bar on stderr that nobody sees where stderr is no terminal.
-fn progress(n_transcripts: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("reading transcripts {bar:30} {pos} of {len}, {eta} left")
-        .expect("the template has no placeholder but those of indicatif");
-    ProgressBar::new(n_transcripts as u64).with_style(style)
+fn progress(n_bytes: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "reading transcripts {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+    )
+    .expect("the template has no placeholder but those of indicatif");
+    ProgressBar::new(n_bytes).with_style(style)
 }
 
 fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>) -> anyhow::Result<()> {
@@ -225,6 +241,21 @@ fn tell(args: &ReconcileArgs, reconciled: &Reconciled, context: &mut Context<'_>
         ));
     }
     Ok(())
+}
+
+/// Returns the folders in which Claude Code keeps the transcripts of each project.
+fn transcript_folders(context: &Context<'_>) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = context
+        .config
+        .claude_folders
+        .iter()
+        .flat_map(|folder| WalkDir::new(folder.join("projects")).min_depth(1).max_depth(1).into_iter())
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_dir())
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    folders.sort();
+    folders
 }
 
 /// Returns the main transcripts of all Claude Code folders, and agents' files without a main one.

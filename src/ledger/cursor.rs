@@ -1,9 +1,12 @@
 //! How far each transcript file was read.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
+use rusqlite::Row;
 use rusqlite::params;
 
 use crate::id::SessionId;
@@ -12,6 +15,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::instant;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
+use crate::ledger::path_from;
 use crate::ledger::recording::Recording;
 use crate::ledger::signed;
 use crate::ledger::unsigned;
@@ -51,41 +55,63 @@ pub struct Cursor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId(pub(super) i64);
 
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadFile {
+    /// The session that it belongs to.
+    pub session: SessionId,
+    /// How far it was read.
+    pub cursor: Cursor,
+}
+
+/// Columns that [`cursor`] reads.
+const CURSOR: &str =
+    "device, inode, size, modified, file.offset, file.line, file.head, file.tail, file.unanswered, last_time";
+
 impl Ledger {
     /// Returns how far the file at `path` was read, if it was.
     pub fn cursor(&self, path: &Path) -> Result<Option<Cursor>, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT device, inode, size, modified, offset, line, head, tail, unanswered, last_time
-             FROM file WHERE path = ?1",
-        )?;
-        let found = statement
-            .query_row([path_bytes(path)], |row| {
-                Ok((
-                    [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?],
-                    row.get::<_, i64>(3)?,
-                    (row.get(6)?, row.get(7)?, row.get(8)?, row.get::<_, Option<i64>>(9)?),
-                ))
-            })
-            .optional()?;
-        let Some(([device, inode, size, offset, line], modified, rest)) = found else {
-            return Ok(None);
-        };
-        let (head, tail, unanswered, last_time) = rest;
-        Ok(Some(Cursor {
-            // Device and inode use all 64 bits; they are stored as the same bits, signed.
-            identity: FileIdentity {
-                device: device.cast_unsigned(),
-                inode: inode.cast_unsigned(),
-                size: unsigned(size)?,
-                modified,
-            },
-            position: Position { offset: unsigned(offset)?, line: unsigned(line)? },
-            head,
-            tail,
-            last_time: last_time.map(instant).transpose()?,
-            unanswered,
-        }))
+        let mut statement =
+            self.connection.prepare_cached(&format!("SELECT {CURSOR} FROM file WHERE path = ?1"))?;
+        let mut rows = statement.query([path_bytes(path)])?;
+        rows.next()?.map(cursor).transpose()
     }
+
+    /// Returns all files that were read, by path; not those whose rows cannot be read.
+    pub fn files(&self) -> Result<HashMap<PathBuf, ReadFile>, LedgerError> {
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT {CURSOR}, path, session.name FROM file JOIN session ON session.id = file.session"
+        ))?;
+        let mut rows = statement.query([])?;
+        let mut files = HashMap::new();
+        while let Some(row) = rows.next()? {
+            // Whoever reads the file finds the fault again.
+            if let Ok((path, file)) = read_file(row) {
+                files.insert(path, file);
+            }
+        }
+        Ok(files)
+    }
+}
+
+fn read_file(row: &Row<'_>) -> Result<(PathBuf, ReadFile), LedgerError> {
+    let session = SessionId::new(row.get::<_, String>(11)?)
+        .map_err(|_| LedgerError::Corrupt { what: "an empty session id".to_owned() })?;
+    Ok((path_from(row.get(10)?), ReadFile { session, cursor: cursor(row)? }))
+}
+
+fn cursor(row: &Row<'_>) -> Result<Cursor, LedgerError> {
+    let bits = |column| -> Result<u64, LedgerError> { Ok(row.get::<_, i64>(column)?.cast_unsigned()) };
+    let count = |column| -> Result<u64, LedgerError> { unsigned(row.get(column)?) };
+    Ok(Cursor {
+        // Device and inode use all 64 bits; they are stored as the same bits, signed.
+        identity: FileIdentity { device: bits(0)?, inode: bits(1)?, size: count(2)?, modified: row.get(3)? },
+        position: Position { offset: count(4)?, line: count(5)? },
+        head: row.get(6)?,
+        tail: row.get(7)?,
+        unanswered: row.get(8)?,
+        last_time: row.get::<_, Option<i64>>(9)?.map(instant).transpose()?,
+    })
 }
 
 /// A line of a transcript that could not be read.

@@ -312,6 +312,11 @@ impl Found {
     }
 }
 
+/// Returns the time of the last of `lines` that states one: what [`Reader::after`] wants to be told.
+pub fn last_time(lines: &[u8]) -> Option<Timestamp> {
+    cost_state::last_time(lines, &Finder::new())
+}
+
 /// Returns the session that the first line naming one names, in the first 64 lines and the first MiB of `input`.
 ///
 /// For the subagent files of 2.0.x, which lie beside the files of their sessions.

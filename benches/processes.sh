@@ -1,35 +1,47 @@
 #!/usr/bin/env bash
-# Whole processes, as Claude Code and a person start them: time against `cat` of the same file, peak memory,
-# start-up. Makes its own transcripts, the same each time. Prints figures; it never fails on one.
+# Whole processes, as Claude Code and a person start them, beside what does the least that they must do. Makes its own
+# transcripts, the same each time. Prints figures; it never fails on one.
 #
-#   benches/processes.sh [FOLDER]     FOLDER takes about 1.3 GB and is removed at the end
+#   benches/processes.sh [FOLDER [PART…]]     FOLDER takes up to 3 GB and is removed at the end
+#
+# Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), corpus (1 GB in 6,000 files), growth
+# (10 MB to 1 GB). All of them if none is named. ripgrep, sqlite3 and ccusage are measured where they are installed
+# (`npm install --global ccusage`).
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
 cargo build --release --quiet
-cmat="$PWD/target/release/cmat"
+cmat="${CMAT_BENCH_PROGRAM:-$PWD/target/release/cmat}"
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/cmat-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export HOME="$work/home" CMAT_HOME="$work/cmat" CMAT_DEADLINE_MS=600000
-mkdir -p "$HOME" "$work/project/.claude/data"
+export CLAUDE_CONFIG_DIR="$HOME/.claude"
+mkdir -p "$HOME/.claude/projects" "$work/project/.claude/data"
 cd "$work/project"
-echo '{"queue_metadata":{},"tasks":[{"id":"small","metadata":{}},{"id":"large","metadata":{}}],"agent_status":{}}' >.claude/data/task_queue.json
+shift $(($# > 0 ? 1 : 0))
+parts=" ${*:-small hook corpus growth} "
 
-# transcript SESSION REQUESTS PADDING: a prompt, then for each request one line of PADDING bytes without usage and
-# two lines of its answer.
-transcript() {
-    awk -v session="$1" -v n_requests="$2" -v padding="$3" 'BEGIN {
-        text = "All work and no play makes a transcript long. "
+# transcripts FOLDER SESSION N_SESSIONS N_REQUESTS PADDING: files of sessions named SESSION-1, SESSION-2 and so on.
+# Each is, for each request, a prompt and two tool results of PADDING bytes and two lines of its answer.
+transcripts() {
+    awk -v folder="$1" -v name="$2" -v n_sessions="$3" -v n_requests="$4" -v padding="$5" 'BEGIN {
+        text = "All work and no play makes\\n\\ta \\\"transcript\\\" long. "
         while (length(text) < padding) text = text text
-        text = substr(text, 1, padding)
-        for (n = 1; n <= n_requests; n++) {
-            at = sprintf("2026-11-%02dT%02d:%02d:%02d.000Z", 1 + n / 86400, n / 3600 % 24, n / 60 % 60, n % 60)
-            common = sprintf("\"sessionId\":\"%s\",\"timestamp\":\"%s\",\"gitBranch\":\"main\",\"version\":\"2.1.330\"", session, at)
-            printf "{\"type\":\"user\",\"uuid\":\"u-%s-%d\",%s,\"message\":{\"role\":\"user\",\"content\":\"%s\"}}\n", session, n, common, text
-            for (block = 1; block <= 2; block++)
-                printf "{\"type\":\"assistant\",\"uuid\":\"a-%s-%d-%d\",%s,\"requestId\":\"req_%s_%d\",\"message\":{\"id\":\"msg_%s_%d\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-opus-5-5\",\"content\":[{\"type\":\"text\",\"text\":\"Done.\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":%d,\"output_tokens\":%d,\"cache_creation_input_tokens\":%d,\"cache_read_input_tokens\":%d,\"cache_creation\":{\"ephemeral_5m_input_tokens\":%d,\"ephemeral_1h_input_tokens\":0},\"service_tier\":\"standard\"}}}\n", session, n, block, common, session, n, session, n, 3 + n % 7, 100 + n % 900, n % 2000, 10000 + n % 50000, n % 2000
+        text = substr(text, 1, padding - padding % 51)
+        for (s = 1; s <= n_sessions; s++) {
+            session = name "-" s
+            file = folder "/" session ".jsonl"
+            for (n = 1; n <= n_requests; n++) {
+                at = sprintf("2026-11-%02dT%02d:%02d:%02d.000Z", 1 + (s + n / 86400) % 28, n / 3600 % 24, n / 60 % 60, n % 60)
+                common = sprintf("\"sessionId\":\"%s\",\"timestamp\":\"%s\",\"cwd\":\"/home/dev/project\",\"gitBranch\":\"main\",\"version\":\"2.1.330\"", session, at)
+                for (block = 1; block <= 3; block++)
+                    printf "{\"type\":\"user\",\"uuid\":\"u-%s-%d-%d\",%s,\"message\":{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"content\":\"%s\"}]}}\n", session, n, block, common, text > file
+                for (block = 1; block <= 2; block++)
+                    printf "{\"type\":\"assistant\",\"uuid\":\"a-%s-%d-%d\",%s,\"requestId\":\"req_%s_%d\",\"message\":{\"id\":\"msg_%s_%d\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-opus-5-5\",\"content\":[{\"type\":\"text\",\"text\":\"Done, and \\\"written\\\" down.\\n\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":%d,\"output_tokens\":%d,\"cache_creation_input_tokens\":%d,\"cache_read_input_tokens\":%d,\"cache_creation\":{\"ephemeral_5m_input_tokens\":%d,\"ephemeral_1h_input_tokens\":0},\"service_tier\":\"standard\"}}}\n", session, n, block, common, session, n, session, n, 3 + n % 7, 100 + n % 900, n % 2000, 10000 + n % 50000, n % 2000 > file
+            }
+            close(file)
         }
-    }' >"$work/$1.jsonl"
+    }'
 }
 
 # hook SESSION: ends a session, whose name begins with that of its task.
@@ -37,50 +49,162 @@ hook() {
     printf '{"session_id":"%s","transcript_path":"%s","cwd":"%s","hook_event_name":"SessionEnd","reason":"other"}\n' \
         "$1" "$work/$1.jsonl" "$PWD" | CMAT_CURRENT_TASK_ID="${1%%-*}" "$cmat" hook session-end
 }
-
-# times_of COMMAND…: runs it once for each line of stdin, given as last argument; prints the shortest and the median
-# time in microseconds.
-times_of() {
-    local argument started
-    while read -r argument; do
-        started=${EPOCHREALTIME/./}
-        "$@" "$argument" >/dev/null
-        echo $((${EPOCHREALTIME/./} - started))
-    done | sort -n | awk '{ time[NR] = $1 } END { print time[1], time[int((NR + 1) / 2)] }'
-}
-
-# row WHAT SHORTEST MEDIAN GOAL: times in microseconds.
-row() { awk -v what="$1" -v best="$2" -v median="$3" -v goal="$4" 'BEGIN { printf "%-56s %8.1f %8.1f   %s\n", what, best / 1000, median / 1000, goal }'; }
-# peak COMMAND…: prints the largest resident set in KiB.
-peak() { /usr/bin/time -f %M -o "$work/peak" "$@" >/dev/null && cat "$work/peak"; }
 export -f hook
 export work cmat
 
-# A request in 11 KB, as in the public transcripts that the reader is tested with.
-sessions=$(seq -f 'small-%g' 21)
-for session in $sessions; do transcript "$session" 460 9700; done
-megabytes=$(($(stat -c %s "$work/small-1.jsonl") / 1000000))
-hook small-21 # makes the ledger
+# fresh: neither a ledger nor a task queue that knows anything.
+fresh() {
+    rm -rf "$CMAT_HOME"
+    echo '{"queue_metadata":{},"tasks":[{"id":"small","metadata":{}},{"id":"large","metadata":{}},{"id":"huge","metadata":{}},{"id":"dense","metadata":{}}],"agent_status":{}}' >.claude/data/task_queue.json
+}
 
-printf '%-56s %8s %8s   %s\n' WHAT 'BEST ms' 'MEDIAN' GOAL
-row "cmat --version" $(seq 50 | sed 's/.*/--version/' | times_of "$cmat") ""
-cat_times=$(head -n 20 <<<"$sessions" | sed "s|.*|$work/&.jsonl|" | times_of cat)
-row "cat of a transcript of $megabytes MB" $cat_times ""
-row "cmat hook session-end on it, never read before" $(head -n 20 <<<"$sessions" | times_of hook) \
-    "$(awk '{ printf "%.1f, median %.1f: 3 × cat + 30 ms", 3 * $1 / 1000 + 30, 3 * $2 / 1000 + 30 }' <<<"$cat_times")"
-row "the same, read before" $(head -n 20 <<<"$sessions" | times_of hook) ""
+# row WHAT REPEATS BEFORE COMMAND…: runs BEFORE and then COMMAND so often; prints the medians of wall time and of
+# processor time (milliseconds), the largest resident set (MiB), and processor time as a multiple of the row `unit`.
+unit=0
+TIMEFORMAT='%3R %3U %3S'
+median() { sort -n | awk '{ a[NR] = $1 } END { printf "%.0f", a[int((NR + 1) / 2)] }'; }
+row() {
+    local what=$1 repeats=$2 before=$3 n wall cpu kib ratio=
+    shift 3
+    for ((n = 0; n < repeats; n++)); do
+        $before
+        # The shell counts milliseconds, GNU time only hundredths, but it knows the memory.
+        { time /usr/bin/time -o "$work/memory" -f %M "$@" >/dev/null 2>&1 </dev/null; } 2>"$work/time" || true
+        echo "$(tail -n 1 "$work/time") $(tail -n 1 "$work/memory")"
+    done >"$work/times"
+    wall=$(awk '{ print $1 * 1000 }' "$work/times" | median)
+    cpu=$(awk '{ print ($2 + $3) * 1000 }' "$work/times" | median)
+    kib=$(awk '{ if ($4 > max) max = $4 } END { print max }' "$work/times")
+    [ "$unit" -eq 0 ] || ratio=$(awk -v cpu="$cpu" -v unit="$unit" 'BEGIN { printf "%.2f", cpu / unit }')
+    printf '%-62s %8s %8s %6s %7s\n' "$what" "$wall" "$cpu" "$((kib / 1024))" "$ratio"
+    last_cpu=$cpu
+}
+heading() { printf '\n%-62s %8s %8s %6s %7s\n' "$1" 'WALL ms' 'CPU ms' MiB 'CPU ×'; }
 
-transcript large-1 50000 0
-transcript large-2 50000 0
-hook large-1
-hook large-2
-row "cmat costs show, 110 thousand requests in the ledger" $(seq 20 | sed 's/.*/small/' | times_of "$cmat" costs show) 15
-row "the same, a task with 100 thousand of them" $(seq 20 | sed 's/.*/large/' | times_of "$cmat" costs show) ""
+# times_of WHAT COMMAND…: runs it once for each line of stdin, given as last argument; prints the shortest and the
+# median time, in milliseconds.
+times_of() {
+    local what=$1 argument started
+    shift
+    while read -r argument; do
+        started=${EPOCHREALTIME/./}
+        "$@" "$argument" >/dev/null 2>&1 </dev/null || true
+        echo $((${EPOCHREALTIME/./} - started))
+    done | sort -n | awk -v what="$what" '{ time[NR] = $1 }
+        END { printf "%-62s %8.1f %8.1f\n", what, time[1] / 1000, time[int((NR + 1) / 2)] / 1000 }'
+}
 
-transcript huge 90000 9700
-transcript dense 700000 200
-for session in huge dense; do
-    kib=$(peak bash -c "hook $session")
-    bytes=$(stat -c %s "$work/$session.jsonl")
-    echo "peak memory of the hook on $((bytes / 1000000)) MB, $(wc -l <"$work/$session.jsonl") lines: $((kib / 1024)) MiB (goal 32 MiB)"
-done
+# has COMMAND…: returns whether cmat has that command.
+has() { "$cmat" "$@" --help >/dev/null 2>&1; }
+
+small() {
+    # A request in 11 KB, as in the public transcripts that the reader is tested with.
+    local sessions
+    sessions=$(seq -f 'small-%g' 21)
+    transcripts "$work" small 21 460 3200
+    fresh
+    hook small-21 # makes the ledger
+    printf '\n%-62s %8s %8s\n' "Start-up and small sessions, $(($(stat -c %s "$work/small-1.jsonl") / 1000000)) MB each" 'BEST ms' 'MEDIAN'
+    seq 50 | sed 's/.*/--version/' | times_of 'cmat --version' "$cmat"
+    head -n 20 <<<"$sessions" | sed "s|.*|$work/&.jsonl|" | times_of 'cat of the transcript' cat
+    head -n 20 <<<"$sessions" | times_of 'cmat hook session-end, never read before' hook
+    head -n 20 <<<"$sessions" | times_of 'the same, read before' hook
+    transcripts "$work" large 2 50000 0
+    hook large-1
+    hook large-2
+    seq 20 | sed 's/.*/small/' | times_of 'cmat costs show, 110 thousand requests in the ledger' "$cmat" costs show
+    seq 20 | sed 's/.*/large/' | times_of 'the same, a task with 100 thousand of them' "$cmat" costs show
+    if has report; then
+        "$cmat" report --by day >/dev/null 2>&1 || true # sums up what is new
+        seq 20 | sed 's/.*/day/' | times_of 'cmat report --by day' "$cmat" report --by
+    fi
+    if has statusline; then seq 20 | sed 's/.*/statusline/' | times_of 'cmat statusline' "$cmat"; fi
+    if has budget check; then seq 20 | sed 's/.*/check/' | times_of 'cmat budget check' "$cmat" budget; fi
+    if command -v sqlite3 >/dev/null; then
+        seq 5 | sed 's/.*/SELECT at \/ 86400000, model, sum(cost) FROM request JOIN charge ON request = id GROUP BY 1, 2/' |
+            times_of 'sqlite3: charges grouped by day and model' sqlite3 "$CMAT_HOME/ledger.db"
+    fi
+    rm -f "$work"/small-* "$work"/large-*
+}
+
+# hook_rows SESSION REPEATS: `wc -l` and the hook on one transcript.
+hook_rows() {
+    local file="$work/$1.jsonl" size
+    size="$(($(stat -c %s "$file") / 1000000)) MB, $(($(grep -c '"assistant"' "$file") / 2)) requests"
+    unit=0
+    row "wc -l, $size" "$2" true wc -l "$file"
+    row "cmat hook session-end, never read before" "$2" fresh bash -c "hook $1"
+}
+
+# shortened SESSION: a ledger that knows all but the last MB.
+shortened() {
+    fresh
+    head -c -1000000 "$work/$1.jsonl" >"$work/whole.jsonl"
+    cp "$work/$1.jsonl" "$work/rest.jsonl"
+    truncate -s "$(stat -c %s "$work/whole.jsonl")" "$work/$1.jsonl"
+    hook "$1"
+    tail -c 1000000 "$work/rest.jsonl" >>"$work/$1.jsonl"
+}
+grown_by_a_megabyte() { shortened large-1; }
+
+hooks() {
+    heading 'One transcript'
+    transcripts "$work" large 1 9000 3200
+    hook_rows large-1 5
+    row 'the same, read before but for the last MB' 5 grown_by_a_megabyte bash -c 'hook large-1'
+    rm -f "$work"/large-* "$work/whole.jsonl" "$work/rest.jsonl"
+    transcripts "$work" huge 1 90000 3200
+    hook_rows huge-1 3
+    rm -f "$work"/huge-*
+    transcripts "$work" dense 1 700000 0
+    hook_rows dense-1 1
+    rm -f "$work"/dense-*
+}
+
+# one_grown: a session of the corpus goes on by 1 MB.
+one_grown() {
+    local file="$HOME/.claude/projects/-p-1/1-1.jsonl"
+    sed "s/\"1-1\"/\"1-1\"/; s/\(msg\|req\)_1-1_/&${EPOCHREALTIME/./}_/" "$work/more.jsonl" >>"$file"
+}
+
+corpus() {
+    local projects="$HOME/.claude/projects" n
+    for n in $(seq 60); do
+        mkdir -p "$projects/-p-$n"
+        transcripts "$projects/-p-$n" "$n" 100 17 2600
+    done
+    transcripts "$work" more 1 105 2600
+    sed 's/more-1/1-1/g' "$work/more-1.jsonl" >"$work/more.jsonl"
+    heading "$(($(du -sm --apparent-size "$projects" | cut -f1))) MB in $(find "$projects" -name '*.jsonl' | wc -l) files, $((60 * 100 * 17)) requests"
+    unit=0
+    if command -v rg >/dev/null; then
+        row "rg -c '\"usage\"'" 5 true rg -c --no-ignore --hidden '"usage"' "$projects"
+        unit=$last_cpu
+    else
+        echo "(ripgrep is not installed)"
+    fi
+    row 'cat | wc -l' 3 true bash -c "find '$projects' -name '*.jsonl' -print0 | xargs -0 cat | wc -l"
+    if command -v ccusage >/dev/null; then row 'ccusage daily' 3 true ccusage daily --offline; else echo "(ccusage is not installed)"; fi
+    row 'cmat reconcile --all, first time' 3 fresh "$cmat" reconcile --all
+    row 'the same again, nothing changed' 5 true "$cmat" reconcile --all
+    row 'one stat per file' 5 true find "$projects" -name '*.jsonl' -size +0
+    row 'cmat reconcile --all, one session grown by 1 MB' 5 one_grown "$cmat" reconcile --all
+    if has report; then row 'cmat report --by day' 5 true "$cmat" report --by day; fi
+    rm -rf "$projects" "$work"/more*
+}
+
+growth() {
+    local n
+    heading 'Growth: a hook on one transcript (CPU × is per 10 MB)'
+    for n in 1 10 100; do
+        transcripts "$work" "huge" 1 $((900 * n)) 3200
+        unit=$n
+        row "$((n * 10)) MB" 3 fresh bash -c 'hook huge-1'
+        rm -f "$work"/huge-*
+    done
+}
+
+case $parts in *' small '*) small ;; esac
+case $parts in *' hook '*) hooks ;; esac
+case $parts in *' corpus '*) corpus ;; esac
+case $parts in *' growth '*) growth ;; esac

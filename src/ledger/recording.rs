@@ -167,7 +167,7 @@ impl<'ledger> Recording<'ledger> {
         price: &mut PriceRequest<'_>,
     ) -> Result<i64, LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        let request = requests::store(&self.transaction, facts, session, &placement)?;
+        let request = requests::insert(&self.transaction, facts, session, &placement)?;
         self.touch(&placement);
         self.stamp(request, session, facts, price)?;
         Ok(request)

@@ -194,7 +194,7 @@ impl Recording<'_> {
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        let row = requests::store(&self.transaction, facts, session, &placement)?;
+        let row = requests::insert(&self.transaction, facts, session, &placement)?;
         self.transaction.execute("UPDATE request SET requests = 0 WHERE id = ?1", [row])?;
         self.touch(&placement);
         self.stamp(row, session, facts, price)

@@ -106,15 +106,27 @@ pub(super) fn page(
     Ok(requests)
 }
 
-/// Stores the facts of a request, new or raised, and returns its number; `placement` is where a new one belongs.
-pub(super) fn store(
+/// Stores a request that is not there yet, and returns its number; `placement` is where it belongs.
+pub(super) fn insert(
     transaction: &Transaction<'_>,
     facts: &RequestFacts,
     origin_session: i64,
     placement: &Placement,
 ) -> Result<i64, LedgerError> {
+    store(transaction, facts, origin_session, placement)?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Stores the facts of a request, new or raised; `placement` is where a new one belongs.
+pub(super) fn store(
+    transaction: &Transaction<'_>,
+    facts: &RequestFacts,
+    origin_session: i64,
+    placement: &Placement,
+) -> Result<(), LedgerError> {
     let (kind, text) = key_columns(&facts.key);
-    let request = transaction
+    // Nothing is returned by the statement: SQLite would make a table for that each time, which costs more than the rest.
+    transaction
         .prepare_cached(
             "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
@@ -130,11 +142,9 @@ pub(super) fn store(
                  at = excluded.at, sidechain = excluded.sidechain, origin_session = excluded.origin_session,
                  branch = excluded.branch, cwd = excluded.cwd, agent_id = excluded.agent_id,
                  agent = excluded.agent, skill = excluded.skill, mcp_server = excluded.mcp_server,
-                 client_version = excluded.client_version
-             RETURNING id",
+                 client_version = excluded.client_version",
         )?
-        .query_row(
-            params![
+        .execute(params![
                 text,
                 kind,
                 facts.request_id.as_ref().map(RequestId::as_str),
@@ -168,10 +178,8 @@ pub(super) fn store(
                 placement.ticket,
                 placement.pr,
                 placement.commit,
-            ],
-            |row| row.get(0),
-        )?;
-    Ok(request)
+            ])?;
+    Ok(())
 }
 
 /// Adds the lines of `record` to the appearance of `request` in `session` and `file`.

@@ -2,6 +2,7 @@
 
 mod client;
 mod corpus;
+mod large;
 mod left;
 mod queue;
 mod reread;

@@ -10,13 +10,20 @@ const LINE_BYTES: usize = 90_000;
 /// How many bytes are read at once where the file grows: too few to be cut.
 const STEP_BYTES: usize = 700_000;
 
-/// A transcript of 11 MB: long lines, requests between them, and far behind a usage line that cannot be read.
+/// A transcript of 11 MB: long lines, between them requests and what the client counted, and far behind a usage line that
+/// cannot be read.
 fn transcript() -> String {
     let padding = "x".repeat(LINE_BYTES);
     let mut text = String::new();
     for n in 0..120 {
         text += &format!(
-            r#"{{"type":"user","uuid":"u{n}","sessionId":"s1","timestamp":"2026-01-02T03:04:05Z","message":{{"content":"{padding}"}}}}"#
+            r#"{{"type":"user","uuid":"u{n}","sessionId":"s1","timestamp":"2026-01-02T03:{:02}:05Z","message":{{"content":"{padding}"}}}}"#,
+            n % 60
+        );
+        text += "\n";
+        // Dated by the line before it, which may be in another piece.
+        text += &format!(
+            r#"{{"type":"cost-state","sessionId":"s1","totalCostUSD":1.5,"modelUsage":{{"claude-opus-4-8":{{"inputTokens":{n},"outputTokens":9000,"cacheReadInputTokens":0,"cacheCreationInputTokens":0}}}}}}"#
         );
         text += "\n";
         let output = if n == 110 { "-1".to_owned() } else { (100 + n).to_string() };
@@ -43,5 +50,5 @@ fn pieces_come_to_what_the_whole_is() {
     }
     assert_eq!(at_once.dump(), in_steps.dump());
     let skipped = at_once.books.borrow().ledger.skipped_lines(&at_once.path(file)).unwrap();
-    assert_eq!(skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [222]);
+    assert_eq!(skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [333]);
 }

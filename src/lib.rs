@@ -44,6 +44,8 @@ pub mod query;
 
 pub mod report;
 
+pub mod export;
+
 pub mod disk;
 
 pub mod project;

@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "summary",
     "query",
     "report",
+    "export",
 ];
 
 /// What a pure room must not touch.

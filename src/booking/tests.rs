@@ -143,7 +143,7 @@ proptest! {
 /// Returns the cost and the number of the requests that pass the filter, request by request.
 fn one_by_one(rooms: &Rooms, filter: &Filter) -> (Usd, u64) {
     let (mut cost, mut n_requests) = (Usd::ZERO, 0);
-    let add = |charge: ChargedRequest| -> Result<ControlFlow<()>, LedgerError> {
+    let add = |charge: &ChargedRequest<'_>| -> Result<ControlFlow<()>, LedgerError> {
         cost += charge.cost.total();
         n_requests += u64::from(charge.part == 0 && charge.kind != "not_itemised");
         Ok(ControlFlow::Continue(()))

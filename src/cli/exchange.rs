@@ -1,4 +1,4 @@
-//! `cmat import | record`: what comes from elsewhere.
+//! `cmat export | import | record`: what goes to other programs, and what comes from elsewhere.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,64 @@ use clap::Args;
 use clap::ValueEnum;
 use clap::ValueHint;
 
+use crate::cli::SelectionArgs;
 use crate::cli::task::moment;
+use crate::export::column::Columns;
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// For spreadsheets (RFC 4180).
+    Csv,
+    /// One JSON document, with summaries.
+    Json,
+    /// For DuckDB, ClickHouse, Spark.
+    Parquet,
+    /// The FinOps cost and usage format, 1.2 with the provider columns of 1.3.
+    Focus,
+    /// Plain-text accounting, for hledger.
+    Ledger,
+}
+
+/// How fine the rows of an export are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportLevel {
+    /// A row for each request; several, where the API bills parts of it on their own.
+    Request,
+    /// A row for each day, task, branch, model and so on.
+    Daily,
+}
+
+/// `cmat export`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat export csv costs.csv --days 30\n          cmat export parquet lake --partition --force"
+)]
+pub struct ExportArgs {
+    /// The form.
+    pub form: ExportForm,
+    /// The file; `-` is stdout. With --partition, a folder.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub file: PathBuf,
+    /// Only the last N days, today included.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["since", "until", "during"])]
+    pub days: Option<u32>,
+    /// Which requests.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How fine the rows are (csv, json, parquet).
+    #[arg(long, value_enum, default_value_t = ExportLevel::Request)]
+    pub level: ExportLevel,
+    /// `legacy` for the columns of the older token log, `all`, or names between commas (csv, json, parquet).
+    #[arg(long, value_name = "COLUMNS")]
+    pub columns: Option<Columns>,
+    /// A folder of Parquet files, date=YYYY-MM-DD/part-MACHINE.parquet.
+    #[arg(long)]
+    pub partition: bool,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
 
 /// What kind of file is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

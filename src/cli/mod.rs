@@ -32,6 +32,9 @@ pub use self::costs::CostsCommand;
 pub use self::costs::EnhancementArgs;
 pub use self::costs::ExtractArgs;
 pub use self::costs::ShowArgs;
+pub use self::exchange::ExportArgs;
+pub use self::exchange::ExportForm;
+pub use self::exchange::ExportLevel;
 pub use self::exchange::ImportArgs;
 pub use self::exchange::ImportKind;
 pub use self::exchange::RecordArgs;
@@ -133,6 +136,8 @@ pub enum Command {
     Calc(CalcArgs),
     /// Show each request × its price = its cost, for a task, a session or one request.
     Explain(ExplainArgs),
+    /// Write what requests cost for other programs: CSV, JSON, Parquet, FOCUS, plain-text accounting.
+    Export(ExportArgs),
     /// Import what another program recorded, beside what transcripts show.
     Import(ImportArgs),
     /// Record a request that came from elsewhere.

@@ -11,6 +11,7 @@ mod costs;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 mod forget;
 mod git;
 mod hook;
@@ -175,6 +176,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Calc(args) => calc::run(&args, &mut context),
         Command::Demo(args) => demo::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
+        Command::Export(args) => export::run(&args, &mut context),
         Command::Import(args) => import::run(&args, &mut context),
         Command::Record(args) => record::run(&args, &mut context),
         Command::Status => overview::run(&mut context),

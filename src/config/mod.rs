@@ -223,6 +223,13 @@ pub fn width() -> Option<usize> {
     of_terminal.or_else(said).filter(|width| *width > 0)
 }
 
+/// Returns the name of this machine, in letters that a file name may have.
+pub fn machine_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
+    if plain.is_empty() { "machine".to_owned() } else { plain }
+}
+
 /// Returns the path of the running program.
 pub fn current_program() -> Option<PathBuf> {
     std::env::current_exe().ok()

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod change;
 pub mod file_system;
 pub mod lock;
+pub mod new_file;
 pub mod replace;
 
 use std::fs::File;

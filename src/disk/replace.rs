@@ -128,11 +128,7 @@ pub fn replace_unless_changed(
 pub fn write(path: &Path, content: &[u8], access: Access) -> Result<(), ReplaceError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let staged = stage_bytes(path, content, access)?;
-            let persisted = staged.persist(path);
-            persisted
-                .map_err(|error| ReplaceError::Write { path: path.to_path_buf(), source: error.error })?;
-            sync_folder(path)
+            put(stage_bytes(path, content, access)?, path)
         }
         _ => replace_unless_changed(path, |out| out.write_all(content), || true).map(|_always_done| ()),
     }
@@ -143,7 +139,15 @@ pub fn create_new(path: &Path, content: &[u8], access: Access) -> Result<(), Rep
     put_new(stage_bytes(path, content, access)?, path)
 }
 
-fn put_new(staged: NamedTempFile, path: &Path) -> Result<(), ReplaceError> {
+/// Puts a new version in its place, whatever stands there.
+pub(super) fn put(staged: NamedTempFile, path: &Path) -> Result<(), ReplaceError> {
+    staged
+        .persist(path)
+        .map_err(|error| ReplaceError::Write { path: path.to_path_buf(), source: error.error })?;
+    sync_folder(path)
+}
+
+pub(super) fn put_new(staged: NamedTempFile, path: &Path) -> Result<(), ReplaceError> {
     let new = staged.persist_noclobber(path).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => ReplaceError::Exists { path: path.to_path_buf() },
         _ => ReplaceError::Write { path: path.to_path_buf(), source: error.error },
@@ -269,7 +273,7 @@ fn stage_bytes(path: &Path, content: &[u8], access: Access) -> Result<NamedTempF
         .map_err(|source| ReplaceError::Write { path: path.to_path_buf(), source })
 }
 
-fn stage(
+pub(super) fn stage(
     target: &Path,
     access: Access,
     old: Option<&Metadata>,

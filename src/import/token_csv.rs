@@ -114,7 +114,9 @@ fn call(row: &csv::StringRecord, line: u64, beside: &Beside) -> Result<Record, I
 /// Takes the apostrophe off that keeps a spreadsheet from taking a text for a formula.
 fn without_guard(field: &str) -> &str {
     match field.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest,
+        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) => {
+            rest
+        }
         _ => field,
     }
 }

@@ -24,13 +24,18 @@ const HOSTILE: &str = "a\u{1b}]0;b\u{7}\u{1b}[2J\u{9b}31m\u{202e}c\u{7f}\u{8}d";
 fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> Vec<Vec<String>> {
     let day = "2000-01-01";
     let everything = "task,enhancement,branch,agent,skill,operation,model,session,project";
-    let commands: [&[&str]; 57] = [
+    let commands: [&[&str]; 62] = [
         &["costs", "show", task, "--breakdown"],
         &["costs", "show", task, "--prices", "--history"],
         &["costs", "enhancement", enhancement],
         &["costs", "extract", task, transcript],
         &["costs", "sync", "--all"],
         &["import", "token-csv", transcript],
+        &["export", "csv", "-", "--columns", "all"],
+        &["export", "json", "-"],
+        &["export", "focus", "-"],
+        &["export", "ledger", "-"],
+        &["export", "csv", enhancement],
         &["record", "--model", session, "--input", "1", "--operation", task],
         &["status"],
         &["summary"],

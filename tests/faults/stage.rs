@@ -208,8 +208,13 @@ impl Stage {
 
     /// Returns whether an intent is on disk.
     pub(crate) fn has_intent(&self) -> bool {
+        self.n_intents() > 0
+    }
+
+    pub(crate) fn n_intents(&self) -> usize {
         let outbox = fs::read_dir(self.root.join("cmat/outbox")).into_iter().flatten();
-        outbox.map(Result::unwrap).any(|entry| entry.path().extension().is_some_and(|end| end == "json"))
+        let is_intent = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "json");
+        outbox.map(Result::unwrap).filter(is_intent).count()
     }
 
     /// Returns what is wrong with the ledger file itself.

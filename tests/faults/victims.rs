@@ -80,9 +80,11 @@ fn leave_work(stage: &Stage) {
     let (without_costs, _) = taken_apart(&fs::read_to_string(stage.queue()).unwrap()).unwrap();
     fs::write(stage.queue(), serde_json::to_string_pretty(&without_costs).unwrap()).unwrap();
     let killed = stage.hook("session-end", "s2", "task_2");
-    let at_the_lock = Injection { call: "clone3".to_owned(), ordinal: 2, fault: Fault::Kill };
-    let (_, output) = stage.trace(&killed, "clone3", Some(&at_the_lock));
-    assert!(!output.status.success() && stage.has_intent(), "{output:?}");
+    // The folder is synced when the intent in it has its name.
+    let named = Injection { call: "fsync".to_owned(), ordinal: 2, fault: Fault::Kill };
+    let n_intents = stage.n_intents();
+    let (_, output) = stage.trace(&killed, "fsync", Some(&named));
+    assert!(!output.status.success() && stage.n_intents() == n_intents + 1, "{output:?}");
 }
 
 fn reconcile(stage: &Stage) -> Run {

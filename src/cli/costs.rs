@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::Subcommand;
 use clap::ValueHint;
+use clap_complete::ArgValueCandidates;
 
 use crate::cli::ReconcileArgs;
 use crate::cli::SelectionArgs;
 use crate::cli::SummaryArgs;
+use crate::cli::names;
 
 /// `cmat costs …`
 #[derive(Debug, Subcommand)]
@@ -52,6 +54,7 @@ pub enum CostsCommand {
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
     /// Task to record the cost for.
+    #[arg(add = ArgValueCandidates::new(names::tasks))]
     pub task: String,
     /// Transcript (JSONL) that Claude Code wrote.
     #[arg(value_hint = ValueHint::FilePath)]
@@ -67,6 +70,7 @@ pub struct ExtractArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// Task to show.
+    #[arg(add = ArgValueCandidates::new(names::tasks))]
     pub task: String,
     /// Show models, sessions and kinds of tokens too.
     #[arg(long)]
@@ -77,6 +81,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct EnhancementArgs {
     /// Enhancement, as the tasks name it.
+    #[arg(add = ArgValueCandidates::new(names::enhancements))]
     pub name: String,
     /// Show its tasks and kinds of tokens too.
     #[arg(long)]

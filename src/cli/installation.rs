@@ -21,6 +21,9 @@ pub struct InitArgs {
     /// Put cmat's hook in the place of the Python cost hook, or of its own script that was changed; copies are kept.
     #[arg(long)]
     pub replace: bool,
+    /// Print the setting for a status line with costs, and change nothing.
+    #[arg(long, conflicts_with_all = ["dry_run", "replace"])]
+    pub statusline: bool,
 }
 
 /// `cmat uninstall`

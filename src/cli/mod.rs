@@ -7,8 +7,10 @@ mod costs;
 mod exchange;
 mod installation;
 mod models;
+mod names;
 mod records;
 mod reports;
+mod shell;
 mod task;
 
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
+use clap::ValueEnum;
 use clap::ValueHint;
 use jiff::tz::TimeZone;
 
@@ -62,6 +65,10 @@ pub use self::reports::SortBy;
 pub use self::reports::StatsArgs;
 pub use self::reports::StatsCommand;
 pub use self::reports::SummaryArgs;
+pub use self::shell::CompletionsArgs;
+pub use self::shell::ManArgs;
+pub use self::shell::RunArgs;
+pub use self::shell::Shell;
 pub use self::task::TaskCommand;
 
 /// Tells what each task and feature of Claude Code work cost, exact to the request.
@@ -98,9 +105,37 @@ pub struct Global {
     /// Time zone of days and hours, such as Europe/Berlin, instead of your own.
     #[arg(long, short = 'z', global = true, value_name = "ZONE", value_parser = config::time_zone)]
     pub timezone: Option<TimeZone>,
+    /// Colours of words on stderr.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = false
+    )]
+    pub color: Color,
+    /// Only ASCII in what cmat itself writes; names stay as they are.
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Say nothing on stderr but errors.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
     /// Say more on stderr; twice for details.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// When words are coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// The commands.
@@ -153,6 +188,13 @@ pub enum Command {
     /// Make, choose and list tasks where no task queue does it.
     #[command(subcommand, before_help = "Example:  cmat task new \"Checkout page\" --enhancement checkout")]
     Task(TaskCommand),
+    /// Run Claude Code for a task, book the run when it is over, and tell what it cost.
+    Run(RunArgs),
+    /// Print a line for Claude Code's `statusLine`, from what it says on stdin.
+    #[command(
+        before_help = "Example:  cmat init --statusline   # prints the setting that runs `cmat statusline`"
+    )]
+    Statusline,
     /// Install the hooks in this project, or for all projects with --global.
     Init(InitArgs),
     /// Take cmat's hooks out again; recorded costs stay.
@@ -161,6 +203,10 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Show all of it on a made-up project, offline, in a temporary folder.
     Demo(DemoArgs),
+    /// Print what your shell is to run when it starts, so that it completes commands, tasks and enhancements.
+    Completions(CompletionsArgs),
+    /// Write a manual page for each command into a folder.
+    Man(ManArgs),
     /// Called by Claude Code's hooks; never fails, prints nothing.
     #[command(hide = true)]
     Hook {

@@ -1,6 +1,9 @@
 //! `cmat task …`
 
 use clap::Subcommand;
+use clap_complete::ArgValueCandidates;
+
+use crate::cli::names;
 
 /// `cmat task …`
 #[derive(Debug, Subcommand)]
@@ -18,6 +21,7 @@ pub enum TaskCommand {
     #[command(before_help = "Example:  cmat task use T-1")]
     Use {
         /// Task id.
+        #[arg(add = ArgValueCandidates::new(names::tasks))]
         id: String,
     },
     /// Correct which task the requests of a session, or of a branch of this project, belong to.
@@ -28,6 +32,7 @@ pub enum TaskCommand {
         /// Session id, or git branch.
         what: String,
         /// Task id.
+        #[arg(add = ArgValueCandidates::new(names::tasks))]
         task: String,
         /// Only requests of this day (UTC) or moment, and later.
         #[arg(long, value_name = "DATE|TIMESTAMP", value_parser = moment)]
@@ -37,6 +42,7 @@ pub enum TaskCommand {
     #[command(before_help = "Example:  cmat task link T-1 --pr 42")]
     Link {
         /// Task id.
+        #[arg(add = ArgValueCandidates::new(names::tasks))]
         id: String,
         /// Number of the pull request, `owner/repository#42`, or its address.
         #[arg(long, value_name = "NUMBER|URL")]
@@ -49,6 +55,7 @@ pub enum TaskCommand {
     #[command(before_help = "Example:  cmat task show T-1")]
     Show {
         /// Task id.
+        #[arg(add = ArgValueCandidates::new(names::tasks))]
         id: String,
     },
 }

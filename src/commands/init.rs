@@ -33,9 +33,13 @@ use crate::commands::installation::step::Earnest;
 use crate::commands::installation::step::Step;
 use crate::commands::installation::trial;
 use crate::commands::reconcile;
+use crate::commands::statusline;
 use crate::config::Config;
 
 pub(super) fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    if args.statusline {
+        return statusline::tell(context);
+    }
     let scope = if args.global || args.enforce { Scope::User } else { Scope::Project };
     let mut place = Place::new(scope, &context.config)?;
     if args.enforce {

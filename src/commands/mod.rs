@@ -27,9 +27,13 @@ mod record;
 mod rehearsal;
 mod report;
 mod reprice;
+mod run;
+mod screen;
 mod selection;
 mod sessions;
+mod shell;
 mod stats;
+mod statusline;
 mod summary;
 mod task;
 mod uninstall;
@@ -40,7 +44,9 @@ use std::io::Write;
 use std::time::Duration;
 use std::time::Instant;
 
+use clap::CommandFactory as _;
 use clap::Parser as _;
+use clap_complete::CompleteEnv;
 
 use crate::booking::Books;
 use crate::booking::Queues;
@@ -91,6 +97,8 @@ pub enum Exit {
     OverBudget,
     /// With `--strict`: a figure is estimated, a lower bound or partly unpriced.
     Uncertain,
+    /// What the program that was run ended with.
+    Child(u8),
 }
 
 impl Exit {
@@ -103,6 +111,7 @@ impl Exit {
             Self::Deferred => 4,
             Self::FailedCheck => 5,
             Self::Uncertain => 6,
+            Self::Child(code) => code,
         }
     }
 }
@@ -126,6 +135,17 @@ pub fn run(arguments: &[OsString]) -> u8 {
         hook::run(rest);
         return Exit::Done.code();
     }
+    if let [_program, only] = arguments
+        && only == "statusline"
+    {
+        statusline::run();
+        return Exit::Done.code();
+    }
+    match CompleteEnv::with_factory(Cli::command).var(shell::COMPLETE).try_complete(arguments, None) {
+        Ok(false) => {}
+        // A shell that asks in vain offers nothing.
+        Ok(true) | Err(_) => return Exit::Done.code(),
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(usage) => {
@@ -135,11 +155,22 @@ pub fn run(arguments: &[OsString]) -> u8 {
         }
     };
     let json = cli.global.json;
+    screen::settle(&cli.global);
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let result = run_command(cli, &mut out).and_then(|exit| {
-        out.flush()?;
-        Ok(exit)
-    });
+    let result = if cli.command.as_ref().is_none_or(is_read) && screen::holds(&cli.global) {
+        let (global, mut held) = (cli.global.clone(), Vec::new());
+        let result = run_command(cli, &mut held);
+        let shown = screen::show(&held, &global, &mut out);
+        result.and_then(|exit| {
+            shown?;
+            Ok(exit)
+        })
+    } else {
+        run_command(cli, &mut out).and_then(|exit| {
+            out.flush()?;
+            Ok(exit)
+        })
+    };
     match result {
         Ok(exit) => exit.code(),
         Err(error) if is_broken_pipe(&error) => Exit::Done.code(),
@@ -156,6 +187,27 @@ pub fn run(arguments: &[OsString]) -> u8 {
             if error.is::<Usage>() { USAGE } else { Exit::Failed.code() }
         }
     }
+}
+
+/// Returns whether a command only tells, all at once.
+fn is_read(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Costs(_)
+            | Command::Models(_)
+            | Command::Calc(_)
+            | Command::Explain(_)
+            | Command::Report(_)
+            | Command::Status
+            | Command::Summary(_)
+            | Command::Sessions(_)
+            | Command::Stats(_)
+            | Command::Cache(_)
+            | Command::Budget(_)
+            | Command::Audit(_)
+            | Command::Task(_)
+            | Command::Doctor(_)
+    )
 }
 
 fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
@@ -193,6 +245,13 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Doctor(args) => doctor::run(&args, &mut context),
         Command::Init(args) => init::run(&args, &mut context),
         Command::Uninstall(args) => uninstall::run(&args, &mut context),
+        Command::Completions(args) => shell::completions(args.shell, &mut context),
+        Command::Man(args) => shell::man(&args.folder, &mut context),
+        Command::Run(args) => run::run(&args, &mut context),
+        Command::Statusline => {
+            statusline::run();
+            Ok(Exit::Done)
+        }
         Command::Hook { .. } => Ok(Exit::Done),
     }?;
     if is_backed_up {
@@ -370,5 +429,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Prints words for the person on stderr.
 fn complain(message: &str) {
     // Nobody can be told that stderr is closed.
-    let _unread = writeln!(io::stderr(), "{}", printable_lines(message));
+    let Some(words) = screen::words(&printable_lines(message)) else { return };
+    let _unread = writeln!(io::stderr(), "{words}");
 }

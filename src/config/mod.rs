@@ -215,6 +215,55 @@ pub fn stdout_is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// When words are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coloured {
+    /// On a terminal that shows colours, unless `NO_COLOR` is set; anywhere if `CLICOLOR_FORCE` is.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Returns whether words on stderr are coloured.
+pub fn is_coloured(wish: Coloured) -> bool {
+    let is_set = |name| variable(name).is_some_and(|value| value != "0");
+    match wish {
+        Coloured::Always => true,
+        Coloured::Never => false,
+        // <https://no-color.org>: whatever it is set to.
+        Coloured::Auto if variable("NO_COLOR").is_some() => false,
+        Coloured::Auto if is_set("CLICOLOR_FORCE") => true,
+        Coloured::Auto => {
+            std::io::stderr().is_terminal() && variable("TERM").is_some_and(|terminal| terminal != "dumb")
+        }
+    }
+}
+
+/// The program that shows what is longer than the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pager {
+    /// A command for the shell: `PAGER`, else `less`.
+    pub command: std::ffi::OsString,
+    /// The user has set options of `less`.
+    pub has_options: bool,
+}
+
+/// Returns the pager; `None` if `PAGER` says that there shall be none.
+pub fn pager() -> Option<Pager> {
+    #[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+    let command = std::env::var_os("PAGER").unwrap_or_else(|| "less".into());
+    let is_none = command.is_empty() || command == "cat";
+    (!is_none).then(|| Pager { command, has_options: variable("LESS").is_some() })
+}
+
+/// Returns how many lines the terminal shows, if stdout is one.
+pub fn height() -> Option<usize> {
+    let size = terminal_size::terminal_size_of(std::io::stdout());
+    size.map(|(_, height)| usize::from(height.0)).filter(|height| *height > 0)
+}
+
 /// Returns how many columns a line may take: those of the terminal, else what `COLUMNS` says.
 pub fn width() -> Option<usize> {
     let of_terminal =

@@ -10,6 +10,7 @@ use rusqlite::params;
 
 use crate::attribution::BindingSource;
 use crate::id::SessionId;
+use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::millis;
 use crate::ledger::placement::Known;
@@ -35,6 +36,20 @@ pub struct NewBinding<'a> {
     pub said: Timestamp,
     /// What said it.
     pub source: BindingSource,
+}
+
+impl Ledger {
+    /// Returns whether a hook or a person said at `moment` or later what `session` works on.
+    pub fn is_told_since(&self, session: &SessionId, moment: Timestamp) -> Result<bool, LedgerError> {
+        let is_told = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM binding
+                                WHERE session = (SELECT id FROM session WHERE name = ?1) AND said >= ?2)",
+            )?
+            .query_row(params![session.as_str(), millis(moment)], |row| row.get(0))?;
+        Ok(is_told)
+    }
 }
 
 impl Recording<'_> {

@@ -18,6 +18,7 @@ pub mod cursor;
 pub mod explain;
 pub mod foreign;
 pub mod forget;
+pub mod glance;
 pub mod groups;
 pub mod health;
 pub mod mark;

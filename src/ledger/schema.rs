@@ -43,6 +43,11 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<usize, Led
     known_version(connection, path, MIGRATIONS)
 }
 
+/// Returns the format that this cmat writes.
+pub(super) fn newest() -> usize {
+    MIGRATIONS.len()
+}
+
 fn known_version(connection: &Connection, path: &Path, migrations: &[&str]) -> Result<usize, LedgerError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -3,6 +3,7 @@
 //! Pure: figures in, text or JSON out. The layouts of `costs show` and `costs enhancement` are a contract, byte
 //! for byte (`fixtures/outputs`); everything beyond them stands behind a flag. Rounding happens here only.
 
+pub mod banner;
 pub mod cache_sheet;
 pub mod cost_sheet;
 pub mod explanation;
@@ -69,6 +70,36 @@ pub fn amount(cost: Usd, certainty: Certainty) -> String {
     format!("{tilde}${}{plus}", cost.rounded(COST_PLACES))
 }
 
+/// Returns an amount as it is shown where there is little room, in cents: `$4.12`, `~$0.84+`.
+pub fn short_amount(cost: Usd, certainty: Certainty) -> String {
+    let tilde = if certainty.estimated { "~" } else { "" };
+    let plus = if certainty.at_least { "+" } else { "" };
+    format!("{tilde}${}{plus}", cost.rounded(2))
+}
+
+/// Returns a model's id as it is shown where there is little room: `claude-opus-5-5[1m]` is `opus-5.5`.
+pub fn short_model(id: &str) -> String {
+    let id = id.split('[').next().unwrap_or(id);
+    let id = id.strip_prefix("claude-").unwrap_or(id);
+    let mut short = String::new();
+    let mut after_number = false;
+    for part in id.split('-') {
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && part.len() == DATE_DIGITS {
+            continue;
+        }
+        if !short.is_empty() {
+            short.push(if is_number && after_number { '.' } else { '-' });
+        }
+        short.push_str(part);
+        after_number = is_number;
+    }
+    short
+}
+
+/// Digits of the date that an id may end with.
+const DATE_DIGITS: usize = 8;
+
 /// Returns an amount with its certainty in words, for a breakdown: `at least $0.0789`.
 pub fn amount_in_words(cost: Usd, certainty: Certainty) -> String {
     let at_least = if certainty.at_least { "at least " } else { "" };
@@ -134,6 +165,17 @@ mod tests {
         check(true, false, "~$0.0789", "~$0.0789");
         check(false, true, "$0.0789+", "at least $0.0789");
         check(true, true, "~$0.0789+", "at least ~$0.0789");
+    }
+
+    #[test]
+    fn names_a_model_in_little_room() {
+        let check = |id, short| assert_eq!(short_model(id), short, "{id}");
+        check("claude-opus-5-5[1m]", "opus-5.5");
+        check("claude-haiku-4-5-20251001", "haiku-4.5");
+        check("claude-3-5-sonnet-20241022", "3.5-sonnet");
+        check("claude-sonnet-4-20250514", "sonnet-4");
+        check("glm-4.5-air", "glm-4.5-air");
+        check("", "");
     }
 
     #[test]

@@ -24,7 +24,7 @@ const HOSTILE: &str = "a\u{1b}]0;b\u{7}\u{1b}[2J\u{9b}31m\u{202e}c\u{7f}\u{8}d";
 fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> Vec<Vec<String>> {
     let day = "2000-01-01";
     let everything = "task,enhancement,branch,agent,skill,operation,model,session,project";
-    let commands: [&[&str]; 62] = [
+    let commands: &[&[&str]] = &[
         &["costs", "show", task, "--breakdown"],
         &["costs", "show", task, "--prices", "--history"],
         &["costs", "enhancement", enhancement],
@@ -58,6 +58,10 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["task", "show", task],
         &["task", "new", enhancement, "--enhancement", enhancement],
         &["task", "use", task],
+        &["run", "--task", task, "--enhancement", enhancement, "--", "true"],
+        &["statusline"],
+        &["completions", "bash"],
+        &["man", "pages"],
         &["task", "link", task, "--pr", session],
         &["models", "list", "--all"],
         &["models", "show", session],

@@ -33,4 +33,7 @@ mod other_writers;
 mod overview;
 mod reconcile;
 mod report;
+mod run;
+mod shell;
+mod statusline;
 mod tasks;

@@ -1,0 +1,238 @@
+//! `cmat run -- claude …`: a run with a task, booked when it is over, and what it cost.
+//!
+//! The child has the terminal, the signals and the exit code; cmat only waits. Hooks book what they are told of, as
+//! always; what they did not, because none is installed or one was killed, is booked here.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io;
+use std::io::IsTerminal as _;
+use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::thread;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use rustix::process::Pid;
+use rustix::process::Signal;
+use signal_hook::consts::SIGHUP;
+use signal_hook::consts::SIGINT;
+use signal_hook::consts::SIGQUIT;
+use signal_hook::consts::SIGTERM;
+use signal_hook::iterator::Signals;
+
+use crate::attribution::BindingSource;
+use crate::booking::Assignment;
+use crate::booking::Books;
+use crate::cli::RunArgs;
+use crate::commands::Context;
+use crate::commands::Exit;
+use crate::commands::chain;
+use crate::commands::complain;
+use crate::commands::reconcile;
+use crate::id::ModelId;
+use crate::id::SessionId;
+use crate::id::TaskId;
+use crate::ledger::LedgerError;
+use crate::period::Period;
+use crate::pricing::Price;
+use crate::printable::Printable;
+use crate::query;
+use crate::query::Dimension;
+use crate::query::Filter;
+use crate::report::banner::Banner;
+use crate::summary::Totals;
+
+/// What a shell says of a program that is not there, and of one that cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUNNABLE: u8 = 126;
+
+/// What a shell adds to the number of the signal that ended a program.
+const SIGNALLED: i32 = 128;
+
+pub(super) fn run(args: &RunArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let task = args.task.as_deref().map(TaskId::new).transpose()?;
+    let mut tags = context.config.hook.tags.clone();
+    tags.extend(args.tags.iter().cloned());
+    let before = versions(context);
+    let started = context.config.now();
+    let mut child = match start(args, task.as_ref(), &tags, context) {
+        Ok(child) => child,
+        Err(fault) => return Ok(cannot_run(args, &fault)),
+    };
+    let signals = forward_signals(&child)?;
+    let status = child.wait()?;
+    signals.close();
+    let environment = &context.config.hook;
+    let assignment = Assignment {
+        task: task.or_else(|| TaskId::new(environment.task.clone()?).ok()),
+        enhancement: args.enhancement.clone().or_else(|| environment.enhancement.clone()),
+        agent: environment.agent.clone(),
+        tags: if tags.is_empty() { None } else { serde_json::to_string(&tags).ok() },
+        user: environment.user.clone(),
+        since: Some(started),
+    };
+    // The child's exit code is the answer, whatever becomes of the books.
+    if let Err(fault) = book(&assignment, &before, started, context) {
+        complain(&format!("Warning: the run is not booked yet: {fault:#} (`cmat reconcile` tries again)"));
+    }
+    Ok(Exit::Child(exit_code(status)))
+}
+
+fn start(
+    args: &RunArgs,
+    task: Option<&TaskId>,
+    tags: &BTreeMap<String, String>,
+    context: &Context<'_>,
+) -> io::Result<Child> {
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    if let Some(task) = task {
+        command.env("CMAT_CURRENT_TASK_ID", task.as_str());
+    }
+    if let Some(enhancement) = &args.enhancement {
+        command.env("CMAT_ENHANCEMENT", enhancement);
+    }
+    if !tags.is_empty() {
+        let tags: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        command.env("CMAT_TAGS", tags.join(","));
+    }
+    if context.global.project.is_some() {
+        command.env("CMAT_PROJECT_DIR", &context.config.project.worktree);
+    }
+    command.spawn()
+}
+
+fn cannot_run(args: &RunArgs, fault: &io::Error) -> Exit {
+    let program = args.command[0].to_string_lossy();
+    let program = Printable(&program);
+    if fault.kind() == io::ErrorKind::NotFound {
+        complain(&format!(
+            "Error: cannot run `{program}`: there is no such program; give its path, or look at PATH"
+        ));
+        return Exit::Child(NOT_FOUND);
+    }
+    complain(&format!("Error: cannot run `{program}`: {fault}"));
+    Exit::Child(NOT_RUNNABLE)
+}
+
+/// Passes on the signals that would end cmat, as long as the child runs.
+///
+/// On a terminal, Ctrl-C and Ctrl-\ reach the child without us: both are in the foreground.
+fn forward_signals(child: &Child) -> anyhow::Result<signal_hook::iterator::Handle> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let handle = signals.handle();
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let has_terminal = io::stdin().is_terminal();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let passed_on = match signal {
+                SIGHUP => Some(Signal::HUP),
+                SIGTERM => Some(Signal::TERM),
+                SIGINT if !has_terminal => Some(Signal::INT),
+                SIGQUIT if !has_terminal => Some(Signal::QUIT),
+                _ => None,
+            };
+            if let (Some(pid), Some(signal)) = (pid, passed_on) {
+                // It may have ended by itself.
+                let _gone = rustix::process::kill_process(pid, signal);
+            }
+        }
+    });
+    Ok(handle)
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| SIGNALLED + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Returns sizes and times of the project's main transcripts, which tell afterwards which sessions ran.
+fn versions(context: &Context<'_>) -> BTreeMap<PathBuf, Option<(u64, SystemTime)>> {
+    let version = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    reconcile::transcripts(context)
+        .into_iter()
+        .filter(|transcript| reconcile::is_of_project(transcript, context))
+        .map(|transcript| (transcript.clone(), version(&transcript)))
+        .collect()
+}
+
+/// Books the sessions that ran meanwhile, and tells what they cost.
+fn book(
+    assignment: &Assignment,
+    before: &BTreeMap<PathBuf, Option<(u64, SystemTime)>>,
+    started: Timestamp,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
+    let mut books = context.settled_books()?;
+    let mut sessions = BTreeSet::new();
+    for (transcript, version) in versions(context) {
+        if before.get(&transcript) == Some(&version) {
+            continue;
+        }
+        let session = books.book_session(&transcript, None, None)?;
+        if !books.ledger.is_told_since(&session, started)? {
+            let now = books.now;
+            books.assign(&session, &context.config.project, assignment, BindingSource::Environment, now)?;
+        }
+        sessions.insert(session);
+    }
+    let projected = books.project_pending()?;
+    for fault in &projected.deferred {
+        complain(&chain(fault));
+    }
+    if sessions.is_empty() {
+        complain("no session of Claude Code was recorded in this project meanwhile");
+        return Ok(());
+    }
+    let name = assignment.task.as_ref().map_or_else(
+        || sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", "),
+        |task| task.as_str().to_owned(),
+    );
+    let (run, prices) = spent(&books, &sessions, started, context)?;
+    let all = query::whole(&books.ledger.groups(&Filter::ALL, &[], &context.config.calendar)?);
+    complain(Banner { name: &name, prices: &prices, run: &run, all: &all }.render().trim_end());
+    Ok(())
+}
+
+/// Returns what `sessions` spent since `since`, and at which prices.
+fn spent(
+    books: &Books,
+    sessions: &BTreeSet<SessionId>,
+    since: Timestamp,
+    context: &Context<'_>,
+) -> Result<(Totals, Vec<Price>), LedgerError> {
+    let filter = Filter { period: Period { begins: since, ..Period::ALL }, ..Filter::ALL };
+    let (mut totals, mut numbers) = (Totals::default(), BTreeSet::new());
+    let told = [Dimension::Session];
+    books.ledger.each_charge(&filter, &told, &context.config.calendar, |charge| {
+        let owner = charge.key(0)?;
+        if sessions.iter().any(|session| Some(session.as_str()) == owner.as_deref()) {
+            totals.add(&Totals {
+                requests: if charge.part == 0 { charge.requests } else { 0 },
+                tokens: charge.tokens,
+                web_search_requests: charge.web_search_requests,
+                cost: charge.cost,
+                estimated: charge.estimated,
+                lower_bound: !charge.complete,
+                unpriced_models: charge
+                    .unpriced
+                    .and_then(|_| ModelId::new(charge.model).ok())
+                    .into_iter()
+                    .collect(),
+            });
+            numbers.extend(charge.price);
+        }
+        Ok::<_, LedgerError>(ControlFlow::Continue(()))
+    })?;
+    let mut known = books.ledger.prices()?;
+    let prices = numbers.into_iter().filter_map(|number| known.remove(&number)).map(|(_, price)| price);
+    Ok((totals, prices.collect()))
+}

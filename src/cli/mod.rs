@@ -78,7 +78,8 @@ pub use self::task::TaskCommand;
     version,
     before_help = "Example:  cmat demo\n          cmat init && claude   # then: cmat costs show TASK",
     after_help = "Exit codes: 0 done, 1 not found or failed, 2 usage, 3 a budget is exceeded, 4 recorded but the task queue could not be \
-                  updated yet, 5 a failed check or drift found, 6 an estimate or an unpriced amount with --strict.",
+                  updated yet, 5 a failed check or drift found, 6 an estimate or an unpriced amount with --strict; \
+                  `cmat run`: that of the program, or 3.",
     max_term_width = 100
 )]
 pub struct Cli {

@@ -2,7 +2,9 @@
 
 use clap::ArgGroup;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
+use crate::cli::names;
 use crate::cli::task::moment;
 
 /// `cmat calc`
@@ -49,6 +51,7 @@ pub struct CalcArgs {
 #[command(before_help = "Example:  cmat explain task_1702345678_12345")]
 pub struct ExplainArgs {
     /// Task, session or request id (`msg_…`, `req_…`).
+    #[arg(add = ArgValueCandidates::new(names::tasks))]
     pub what: String,
     /// All requests, not only the first 50.
     #[arg(long)]

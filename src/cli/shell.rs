@@ -23,6 +23,12 @@ pub struct RunArgs {
     /// A tag of its requests; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub tags: Vec<(String, String)>,
+    /// Start also where a budget that can be overridden stands in the way; hooks hold it all the same.
+    #[arg(long, requires = "reason")]
+    pub skip_budget_check: bool,
+    /// Why; it is kept in the audit.
+    #[arg(long, value_name = "TEXT", requires = "skip_budget_check")]
+    pub reason: Option<String>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,

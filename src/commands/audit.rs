@@ -63,6 +63,7 @@ fn words(line: &AuditLine) -> String {
             };
             format!("{}, {}{session}", text("what"), text("why"))
         }
+        "check_skipped" => format!("cmat run  by {}  \"{}\"", text("person"), text("reason")),
         "budget_set" => format!("{} ${}  by {}", text("budget"), text("limit"), text("person")),
         "budget_removed" => format!("{}  by {}", text("budget"), text("person")),
         _ => plain(detail),

@@ -4,6 +4,7 @@ mod file;
 mod overriding;
 mod setting;
 mod standing;
+pub(super) mod starting;
 
 use crate::cli::BudgetCommand;
 use crate::commands::Context;

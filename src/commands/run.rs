@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal as _;
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -31,6 +33,10 @@ use crate::booking::Books;
 use crate::cli::RunArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::budget::starting;
+use crate::commands::budget::starting::Permission;
+use crate::commands::budget::starting::Person;
+use crate::commands::budget::starting::Start;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::reconcile;
@@ -58,9 +64,40 @@ pub(super) fn run(args: &RunArgs, context: &mut Context<'_>) -> anyhow::Result<E
     let task = args.task.as_deref().map(TaskId::new).transpose()?;
     let mut tags = context.config.hook.tags.clone();
     tags.extend(args.tags.iter().cloned());
-    let before = versions(context);
     let started = context.config.now();
-    let mut child = match start(args, task.as_ref(), &tags, context) {
+    let run = format!("{}-{}", std::process::id(), started.as_millisecond());
+    let program = Program::of(&args.command);
+    let permission = starting::permission(
+        &Start {
+            run: &run,
+            task: task.as_ref().map(TaskId::as_str),
+            enhancement: args.enhancement.as_deref(),
+            model: program.model(&args.command).as_deref(),
+            person: program.person(&args.command),
+            skipped_for: args.reason.as_deref(),
+        },
+        context,
+    )?;
+    let model = match permission {
+        Permission::Granted => None,
+        Permission::OnlyWith(model) => Some(model),
+        Permission::Refused => return Ok(Exit::OverBudget),
+    };
+    let before = versions(context);
+    let mut command = command(args, task.as_ref(), &tags, context);
+    command.env("CMAT_RUN", &run);
+    match (&model, program) {
+        (None, _) => {
+            command.args(&args.command[1..]);
+        }
+        (Some(model), Program::Claude) => {
+            command.args(["--model", model]).args(without_model(&args.command[1..]));
+        }
+        (Some(model), Program::Other) => {
+            command.args(&args.command[1..]).env("ANTHROPIC_MODEL", model);
+        }
+    }
+    let mut child = match command.spawn() {
         Ok(child) => child,
         Err(fault) => return Ok(cannot_run(args, &fault)),
     };
@@ -76,21 +113,30 @@ pub(super) fn run(args: &RunArgs, context: &mut Context<'_>) -> anyhow::Result<E
         user: environment.user.clone(),
         since: Some(started),
     };
-    // The child's exit code is the answer, whatever becomes of the books.
+    // The child's exit code, or that a budget stopped it, is the answer, whatever becomes of the books.
     if let Err(fault) = book(&assignment, &before, started, context) {
         complain(&format!("Warning: the run is not booked yet: {fault:#} (`cmat reconcile` tries again)"));
+    }
+    match starting::stopped_by(&run, context) {
+        Ok(Some(budget)) => {
+            complain(&format!("cmat: the budget `{}` stopped the session", Printable(&budget)));
+            return Ok(Exit::OverBudget);
+        }
+        Ok(None) => {}
+        Err(fault) => {
+            complain(&format!("Warning: nobody knows whether a budget stopped the session: {fault:#}"))
+        }
     }
     Ok(Exit::Child(exit_code(status)))
 }
 
-fn start(
+fn command(
     args: &RunArgs,
     task: Option<&TaskId>,
     tags: &BTreeMap<String, String>,
     context: &Context<'_>,
-) -> io::Result<Child> {
+) -> Command {
     let mut command = Command::new(&args.command[0]);
-    command.args(&args.command[1..]);
     if let Some(task) = task {
         command.env("CMAT_CURRENT_TASK_ID", task.as_str());
     }
@@ -104,7 +150,69 @@ fn start(
     if context.global.project.is_some() {
         command.env("CMAT_PROJECT_DIR", &context.config.project.worktree);
     }
-    command.spawn()
+    command
+}
+
+/// What kind of program is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    /// Claude Code itself, whose arguments are known.
+    Claude,
+    /// Anything else, which may run it.
+    Other,
+}
+
+impl Program {
+    fn of(command: &[OsString]) -> Self {
+        let name = Path::new(&command[0]).file_name();
+        if name.is_some_and(|name| name == "claude") { Self::Claude } else { Self::Other }
+    }
+
+    /// Returns the model that the arguments name.
+    fn model(self, command: &[OsString]) -> Option<String> {
+        if self == Self::Other {
+            return None;
+        }
+        let mut arguments = command[1..].iter().take_while(|argument| *argument != "--");
+        while let Some(argument) = arguments.next() {
+            let argument = argument.to_string_lossy();
+            if argument == "--model" {
+                return arguments.next().map(|model| model.to_string_lossy().into_owned());
+            }
+            if let Some(model) = argument.strip_prefix("--model=") {
+                return Some(model.to_owned());
+            }
+        }
+        None
+    }
+
+    /// Returns whether the program can ask somebody.
+    fn person(self, command: &[OsString]) -> Person {
+        let is_print = |argument: &OsString| argument == "-p" || argument == "--print";
+        let prints = self == Self::Claude && command[1..].iter().any(is_print);
+        if !prints && io::stdin().is_terminal() { Person::Present } else { Person::Absent }
+    }
+}
+
+/// Returns Claude Code's arguments without those that name a model.
+fn without_model(arguments: &[OsString]) -> Vec<&OsString> {
+    let mut kept = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.to_string_lossy() {
+            text if text == "--model" => {
+                rest.next();
+            }
+            text if text.starts_with("--model=") => {}
+            text if text == "--" => {
+                kept.push(argument);
+                kept.extend(rest);
+                break;
+            }
+            _ => kept.push(argument),
+        }
+    }
+    kept
 }
 
 fn cannot_run(args: &RunArgs, fault: &io::Error) -> Exit {

@@ -11,18 +11,28 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::budget::Budget;
+use crate::budget::Span;
+use crate::budget::scope::Dimension;
+use crate::budget::standing::Standing;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::complain;
 use crate::config::Config;
+use crate::config::budgets::Budgets;
 use crate::disk;
+use crate::guard;
+use crate::guard::Known;
+use crate::guard::words;
 use crate::id::SessionId;
+use crate::id::TaskId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::glance::Spent;
 use crate::period::Unit;
 use crate::printable::Printable;
 use crate::project;
+use crate::project::Project;
 use crate::report::Certainty;
 use crate::report::short_amount;
 use crate::report::short_model;
@@ -116,10 +126,21 @@ fn line(told: &Told) -> String {
     if let Ok(config) = Config::read(None).or_else(|_unusable| Config::without_file(None))
         && let Ok(Some(ledger)) = Ledger::open_to_glance(&config.data_dir)
     {
+        let config = Config { project: project(told, &config), ..config };
+        let task_file = task_file::read(&config.project.worktree).ok().flatten();
         // What another run holds is left out this time.
-        for part in [work(told, &config, &ledger), today(&config, &ledger), cache(told, &ledger)] {
-            parts.extend(part.ok().flatten());
-        }
+        let standings = standings(told, task_file.as_ref(), &config, &ledger).unwrap_or_default();
+        let strictest = standings.iter().rev().max_by_key(|standing| standing.percent());
+        let of_day =
+            standings.iter().filter(|standing| is_of_day(standing)).min_by_key(|standing| standing.left());
+        parts.extend(work(told, task_file.as_ref(), &config, &ledger).ok().flatten());
+        parts.extend(strictest.filter(|standing| !is_of_day(standing)).map(marked));
+        parts.extend(match (of_day, strictest) {
+            (Some(of_day), Some(strictest)) if of_day == strictest => Some(marked(of_day)),
+            (Some(of_day), _) => Some(words::brief(of_day)),
+            (None, _) => today(&config, &ledger).ok().flatten(),
+        });
+        parts.extend(cache(told, &ledger).ok().flatten());
     }
     parts.join(" · ")
 }
@@ -128,25 +149,65 @@ fn session(told: &Told) -> Option<SessionId> {
     SessionId::new(told.session_id.clone()?).ok()
 }
 
-/// Returns what the task costs, else the session.
-fn work(told: &Told, config: &Config, ledger: &Ledger) -> Result<Option<String>, LedgerError> {
+fn project(told: &Told, config: &Config) -> Project {
     let folder = told.workspace.project_dir.as_ref().or(told.cwd.as_ref());
-    let project = match (&config.hook.project_dir, folder) {
+    match (&config.hook.project_dir, folder) {
         (None, Some(folder)) => project::find(folder, config.home.as_deref()),
         _ => config.project.clone(),
-    };
+    }
+}
+
+/// Returns how the budgets stand that the session is counted for.
+fn standings(
+    told: &Told,
+    task_file: Option<&TaskId>,
+    config: &Config,
+    ledger: &Ledger,
+) -> Result<Vec<Standing>, LedgerError> {
+    let budgets = Budgets::read(config);
+    if budgets.all.is_empty() {
+        return Ok(Vec::new());
+    }
     let session = session(told);
-    let named =
-        config.hook.task.clone().or_else(|| {
-            task_file::read(&project.worktree).ok().flatten().map(|task| task.as_str().to_owned())
-        });
+    let known = Known {
+        session: session.as_ref(),
+        task: config.hook.task.as_deref(),
+        task_file: task_file.map(TaskId::as_str),
+        enhancement: config.hook.enhancement.as_deref(),
+        ..Known::default()
+    };
+    let subject = guard::subject(ledger, &config.project, &known)?;
+    guard::standings(ledger, &budgets, &subject, config.now())
+}
+
+/// Returns whether a budget is about all that the user spends in a day.
+fn is_of_day(standing: &Standing) -> bool {
+    let Budget { scope, span, within, .. } = &standing.budget;
+    scope.dimension == Dimension::User && *span == Span::Day && within.is_none()
+}
+
+/// Returns a budget with how much of it is used, marked if that was to be told.
+fn marked(standing: &Standing) -> String {
+    let mark = if standing.warnings().next().is_some() { " !" } else { "" };
+    format!("{} {} %{mark}", words::brief(standing), standing.percent())
+}
+
+/// Returns what the task costs, else the session.
+fn work(
+    told: &Told,
+    task_file: Option<&TaskId>,
+    config: &Config,
+    ledger: &Ledger,
+) -> Result<Option<String>, LedgerError> {
+    let session = session(told);
+    let named = config.hook.task.clone().or_else(|| task_file.map(|task| task.as_str().to_owned()));
     let task = match (named, &session) {
         (Some(task), _) => Some(task),
         (None, Some(session)) => ledger.task_at_hand(session)?,
         (None, None) => None,
     };
     if let Some(task) = task {
-        let spent = ledger.spent_on(&project.root, &task)?.unwrap_or_default();
+        let spent = ledger.spent_on(&config.project.root, &task)?.unwrap_or_default();
         return Ok(Some(format!("task {}", amount(spent))));
     }
     let spent = session.map(|session| ledger.spent_by(&session)).transpose()?;

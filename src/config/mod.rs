@@ -87,6 +87,8 @@ pub struct HookEnvironment {
     pub tags: BTreeMap<String, String>,
     /// `CMAT_USER`.
     pub user: Option<String>,
+    /// `CMAT_RUN`: the `cmat run` that it belongs to.
+    pub run: Option<String>,
     /// `CMAT_PROJECT_DIR`, else `CLAUDE_PROJECT_DIR`.
     pub project_dir: Option<PathBuf>,
     /// `CLAUDE_CODE_SESSION_ATTENDED`: somebody sits before the client and can be asked.
@@ -313,6 +315,7 @@ fn hook_environment(cwd: &Path) -> HookEnvironment {
         agent: text("CMAT_AGENT"),
         tags: text("CMAT_TAGS").map(|tags| parse_tags(&tags)).unwrap_or_default(),
         user: text("CMAT_USER"),
+        run: text("CMAT_RUN"),
         // Whole: the run that finishes what this one leaves may stand elsewhere.
         project_dir: path_variable("CMAT_PROJECT_DIR")
             .or_else(|| path_variable("CLAUDE_PROJECT_DIR"))

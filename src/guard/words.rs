@@ -54,6 +54,21 @@ pub fn usage(standing: &Standing) -> String {
     format!("{tilde}{}{plus} of {} ({period})", dollars(standing.spent.cost, limit), dollars(limit, limit))
 }
 
+/// Returns how much is used, where there is little room: `checkout $9.80/$10.00`.
+pub fn brief(standing: &Standing) -> String {
+    let (limit, spent) = (standing.limit(), standing.spent);
+    let name = match (standing.budget.scope.dimension, standing.budget.span) {
+        (Dimension::User, Span::Day) => "today",
+        (Dimension::User, span) => span.as_str(),
+        (Dimension::Project, _) => standing.name.rsplit('/').next().unwrap_or_default(),
+        _ => &standing.name,
+    };
+    let tilde = if spent.estimated { "~" } else { "" };
+    let plus = if spent.n_unpriced > 0 { "+" } else { "" };
+    let (spent, limit) = (dollars(spent.cost, limit), dollars(limit, limit));
+    format!("{} {tilde}{spent}{plus}/{limit}", Printable(name))
+}
+
 /// Returns the message for somebody whom a budget stops.
 pub fn refusal(standing: &Standing, verdict: &Verdict, estimate: Usd, stopped: Stopped) -> String {
     let what = match standing.cause(estimate) {

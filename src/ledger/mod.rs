@@ -40,6 +40,7 @@ mod placement;
 mod remainder;
 mod requests;
 mod rollup;
+pub mod run;
 mod schema;
 mod shares;
 

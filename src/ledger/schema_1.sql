@@ -360,6 +360,12 @@ CREATE TABLE notice (                       -- what was told of a budget, once i
     PRIMARY KEY (budget, name, period, kind, percent)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE run (                          -- a `cmat run` that goes on; the row goes when it ends
+    id TEXT PRIMARY KEY,
+    model TEXT,                             -- that it was told to use, by the id of its price row
+    stopped_by TEXT                         -- the budget by which a hook stopped it
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE mark (                         -- from when on a person wants statistics to count
     at INTEGER PRIMARY KEY,
     note TEXT

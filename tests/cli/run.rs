@@ -140,3 +140,88 @@ fn a_signal_is_passed_on_and_the_child_decides_what_becomes_of_it() {
     assert_eq!(lines.next().unwrap().unwrap(), "told");
     assert_eq!(run.wait().unwrap().code(), Some(9));
 }
+
+/// A project whose budget of $0.60 a day is used up, and a program called `claude` that tells its arguments.
+fn over_budget() -> TestProject {
+    let mut spent = request("msg_0", "claude-opus-4-8", [0, 40_000, 0, 0]);
+    spent["timestamp"] = json!("2026-11-21T11:00:00.000Z");
+    let project = TestProject::new().session("s0", &[spent]);
+    assert_eq!(project.end_session("T-0", "s0"), "");
+    project.stdout(["budget", "set", "--daily", "0.60"]);
+    project.write("claude", "#!/bin/sh\necho \"ran: $*\"\n");
+    let made = Command::new("chmod").arg("+x").arg(project.project().join("claude")).status();
+    assert!(made.unwrap().success());
+    project
+}
+
+#[test]
+fn a_budget_that_is_used_up_lets_nothing_start() {
+    let project = over_budget();
+    assert_snapshot!(project.run(["run", "--", "./claude", "-p", "hi"]), @r#"
+    --- stderr
+    cmat: budget reached – user $1.0000 of $0.6000 (today). The session was not started.
+      Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason "…"
+    --- exit 3
+    "#);
+    project.stdout(["budget", "set", "--daily", "0.60", "--on-exceed", "ask"]);
+    let seen = project.run(["run", "--", "./claude"]);
+    assert!(seen.contains("The session was not started.") && seen.ends_with("--- exit 3\n"), "{seen}");
+    project.stdout(["budget", "set", "--daily", "0.60", "--on-exceed", "warn"]);
+    assert!(project.run(["run", "--", "./claude", "hi"]).starts_with("ran: hi\n"));
+}
+
+#[test]
+fn the_check_is_skipped_for_the_record_by_a_person_and_where_a_budget_allows_it() {
+    let project = over_budget();
+    let skip = ["run", "--skip-budget-check", "--reason", "release", "--", "./claude", "hi"];
+    assert!(project.run(skip).starts_with("ran: hi\n"));
+    let audit = project.stdout(["audit", "--verify"]);
+    assert!(audit.contains("check_skipped   cmat run  by somebody  \"release\"\n"), "{audit}");
+    for wrong in [&["--skip-budget-check"][..], &["--reason", "x"], &["--skip-budget-check", "--reason", " "]]
+    {
+        let seen = project.run([&["run"], wrong, &["--", "./claude", "hi"]].concat());
+        assert!(!seen.contains("ran: ") && seen.contains("--- exit "), "{seen}");
+    }
+    let managed = "[[budget]]\nscope = \"user\"\nperiod = \"total\"\nlimit = \"0.1\"\n";
+    let project = project.file("managed.toml", managed);
+    let path = project.project().join("managed.toml").to_str().unwrap().to_owned();
+    let project = project.env("CMAT_MANAGED_CONFIG", path);
+    let seen = project.run(skip);
+    assert!(seen.contains("It cannot be overridden") && seen.ends_with("--- exit 3\n"), "{seen}");
+    let project = project.env("CLAUDECODE", "1");
+    let seen = project.run(skip);
+    assert!(seen.contains("is for a person") && seen.ends_with("--- exit 1\n"), "{seen}");
+}
+
+#[test]
+fn a_cheaper_model_is_passed_on_and_its_first_prompt_is_let_through() {
+    let project = over_budget();
+    project.stdout(["budget", "set", "--daily", "0.60", "--downgrade-to", "claude-haiku-4-5"]);
+    assert_snapshot!(project.run(["run", "--", "./claude", "--model", "opus", "-p", "hi"]), @"
+    ran: --model claude-haiku-4-5 -p hi
+    --- stderr
+    cmat: budget reached – user $1.0000 of $0.6000 (today): the session starts with claude-haiku-4-5.
+    no session of Claude Code was recorded in this project meanwhile
+    ");
+    let own = project.run(["run", "--", "./claude", "--model=claude-haiku-4-5", "hi"]);
+    assert!(own.starts_with("ran: --model=claude-haiku-4-5 hi\n") && !own.contains("budget"), "{own}");
+    let asks = prompt(&project);
+    let seen = project.run(["run", "--", "sh", "-c", &format!("echo $ANTHROPIC_MODEL; {asks}")]);
+    assert!(seen.starts_with("claude-haiku-4-5\n{\"systemMessage\"") && !seen.contains("block"), "{seen}");
+}
+
+/// Returns what asks the budgets about a prompt, as Claude Code does.
+fn prompt(project: &TestProject) -> String {
+    let told = json!({ "session_id": "s9", "cwd": project.project(), "prompt": "hi" });
+    format!("echo '{told}' | {} hook user-prompt", env!("CARGO_BIN_EXE_cmat"))
+}
+
+#[test]
+fn a_session_that_a_budget_stops_ends_with_3() {
+    let project = over_budget();
+    let asks = prompt(&project);
+    let run = ["run", "--skip-budget-check", "--reason", "x", "--", "sh", "-c", &asks];
+    let seen = project.run(run);
+    assert!(seen.starts_with(r#"{"decision":"block""#), "{seen}");
+    assert!(seen.ends_with("cmat: the budget `user/day` stopped the session\n--- exit 3\n"), "{seen}");
+}

@@ -29,6 +29,7 @@ fn commands_tasks_and_enhancements_complete() {
     let project = project();
     assert_snapshot!(offered(&project, &["cmat", "reatt"]), @"reattribute");
     assert_snapshot!(offered(&project, &["cmat", "costs", "show", "task"]), @"task_1");
+    assert_snapshot!(offered(&project, &["cmat", "explain", "task"]), @"task_1");
     assert_snapshot!(offered(&project, &["cmat", "costs", "enhancement", "lo"]), @"login");
     let hostile = project.run(["task", "new", "x", "--enhancement", "a\u{1b}[2J"]);
     assert_eq!(hostile, "T-1\n");

@@ -89,3 +89,17 @@ fn the_setting_is_printed_and_one_that_is_there_is_named_and_kept() {
     let kept = std::fs::read_to_string(project.project().join(".claude/settings.json")).unwrap();
     assert_eq!(kept, settings);
 }
+
+#[test]
+fn the_strictest_budget_is_marked_and_the_day_has_its_limit() {
+    let project = project();
+    project.stdout(["budget", "set", "--daily", "5"]);
+    assert_snapshot!(line(&project, told(&project, "s1")), @"opus-5.5 · task $1.17 · today $0.72/$5.00 14 % · cache 81 %");
+    project.stdout(["budget", "set", "--total", "1.18", "--task", "T-1"]);
+    assert_snapshot!(line(&project, told(&project, "s1")), @"opus-5.5 · task $1.17 · T-1 $1.17/$1.18 99 % ! · today $0.72/$5.00 · cache 81 %");
+    // Another task's budget is not this session's.
+    project.stdout(["budget", "set", "--total", "0.5", "--task", "T-2"]);
+    assert_snapshot!(line(&project, told(&project, "s2")), @"opus-5.5 · session $0.00 · today $0.72/$5.00 14 %");
+    project.write(".claude/cmat.toml", "budget = [");
+    assert_snapshot!(line(&project, told(&project, "s1")), @"opus-5.5 · task $1.17 · T-1 $1.17/$1.18 99 % ! · today $0.72/$5.00 · cache 81 %");
+}

@@ -70,7 +70,7 @@ pub(super) fn status(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut books = context.settled_books()?;
     books.ledger.roll_up()?;
     guard::name_rows(&mut budgets, &mut books.prices, &context.config.project);
-    let subject = subject(&books, context)?;
+    let subject = subject(&Known::default(), &books, context)?;
     let overrides = books.ledger.overrides(books.now)?;
     let mut rows = Vec::new();
     for budget in &budgets.all {
@@ -179,7 +179,7 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
     let mut budgets = read(context);
     let mut books = context.settled_books()?;
     guard::name_rows(&mut budgets, &mut books.prices, &context.config.project);
-    let subject = subject(&books, context)?;
+    let subject = subject(&Known::default(), &books, context)?;
     let standings = guard::standings(&books.ledger, &budgets, &subject, books.now)?;
     let estimate = estimate.unwrap_or_default();
     let (prices, project) = (&mut books.prices, &context.config.project.root);
@@ -213,7 +213,7 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
 }
 
 /// Reads the budgets and says what of them could not be understood.
-fn read(context: &Context<'_>) -> Budgets {
+pub(super) fn read(context: &Context<'_>) -> Budgets {
     let budgets = Budgets::read(&context.config);
     for fault in &budgets.faults {
         complain(&format!("Warning: {fault}; this budget is not enforced"));
@@ -221,18 +221,18 @@ fn read(context: &Context<'_>) -> Budgets {
     budgets
 }
 
-/// Returns what a session that is started here would be counted for.
-fn subject(books: &Books, context: &Context<'_>) -> anyhow::Result<Subject> {
+/// Returns what a session that is started here would be counted for, as far as `known` does not say.
+pub(super) fn subject(known: &Known<'_>, books: &Books, context: &Context<'_>) -> anyhow::Result<Subject> {
     let config = &context.config;
     let task_file = task_file::read(&config.project.worktree).unwrap_or_else(|fault| {
         complain(&format!("Warning: {}", chain(&fault)));
         None
     });
     let known = Known {
-        task: config.hook.task.as_deref(),
+        task: known.task.or(config.hook.task.as_deref()),
         task_file: task_file.as_ref().map(crate::id::TaskId::as_str),
-        enhancement: config.hook.enhancement.as_deref(),
-        ..Known::default()
+        enhancement: known.enhancement.or(config.hook.enhancement.as_deref()),
+        ..known.clone()
     };
     Ok(guard::subject(&books.ledger, &config.project, &known)?)
 }

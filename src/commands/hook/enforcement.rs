@@ -43,6 +43,7 @@ use crate::hook_input::HookInput;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
+use crate::ledger::LedgerError;
 use crate::money::Usd;
 use crate::project;
 use crate::project::Project;
@@ -105,6 +106,8 @@ struct Asked {
     project: Project,
     /// Somebody can be asked.
     attended: bool,
+    /// The `cmat run` that the session belongs to.
+    run: Option<String>,
     fail: Fail,
 }
 
@@ -123,7 +126,8 @@ pub(super) fn run(question: Question, config: &Config, started: Instant) -> anyh
         return Ok(());
     }
     let attended = config.hook.attended && told.permission_mode.as_deref() != Some("bypassPermissions");
-    let asked = Asked { question, told, named, project, attended, fail: budgets.fail };
+    let run = config.hook.run.clone();
+    let asked = Asked { question, told, named, project, attended, run, fail: budgets.fail };
     if !budgets.faults.is_empty() && asked.fail == Fail::Closed {
         answer(&refused_unchecked(&asked, &budgets.faults[0]));
         return Ok(());
@@ -187,7 +191,11 @@ fn standings(
         agent,
         model: None,
     };
-    let subject = guard::subject(&books.ledger, project, &known)?;
+    let mut subject = guard::subject(&books.ledger, project, &known)?;
+    if let (None, Some(run)) = (&subject.model, &config.hook.run) {
+        // Before its first answer nothing but who started it says which model it uses.
+        subject.model = books.ledger.run(run)?.and_then(|run| run.model);
+    }
     Ok((guard::standings(&books.ledger, budgets, &subject, books.now)?, subject.model))
 }
 
@@ -279,6 +287,12 @@ fn object(
     };
     let words = |stopped| words::refusal(standing, &verdict, Usd::ZERO, stopped);
     let is_asked = verdict == Verdict::Ask && asked.attended;
+    if let (false, Some(run)) = (is_asked, &asked.run)
+        && let Err(fault) = note_stop(run, &standing.budget.id(), books)
+    {
+        // It is stopped all the same.
+        tracing::warn!("a run is not told that it was stopped: {fault}");
+    }
     Ok(Some(match (asked.question, is_asked) {
         (Question::Prompt, true) => json!({ "systemMessage": words(Stopped::Prompt) }),
         (Question::Prompt, false) => {
@@ -298,6 +312,13 @@ fn object(
             stopped(&words::refusal(standing, &verdict, Usd::ZERO, Stopped::Tool))
         }
     }))
+}
+
+/// Lets `cmat run` know why its session stops.
+fn note_stop(run: &str, budget: &str, books: &mut Books) -> Result<(), LedgerError> {
+    let mut recording = books.ledger.record(Durability::Repeatable, books.now)?;
+    recording.stop_run(run, budget)?;
+    recording.commit()
 }
 
 /// Returns how a tool call would get around a budget.

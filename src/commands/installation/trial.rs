@@ -23,13 +23,14 @@ use crate::outbox::Outbox;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Variables that would have the hook record something, or give it another deadline than Claude Code does.
-const UNSET: [&str; 7] = [
+const UNSET: [&str; 8] = [
     "CMAT_CURRENT_TASK_ID",
     "CMAT_SESSION_ID",
     "CMAT_TRANSCRIPT_PATH",
     "CMAT_ENHANCEMENT",
     "CMAT_AGENT",
     "CMAT_TAGS",
+    "CMAT_RUN",
     "CMAT_DEADLINE_MS",
 ];
 

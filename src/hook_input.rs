@@ -32,6 +32,8 @@ pub enum HookInputError {
 /// What a hook is told; `None` for what is missing or no text, whatever the rest is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HookInput {
+    /// What happened, in the client's words, such as `SessionEnd`.
+    pub hook_event_name: Option<String>,
     /// The session.
     pub session_id: Option<String>,
     /// The session's transcript.
@@ -57,6 +59,7 @@ pub struct HookInput {
 /// The keys that are asked for, unread: one bad value does not spoil the others.
 #[derive(Deserialize)]
 struct Unread {
+    hook_event_name: Option<Box<RawValue>>,
     session_id: Option<Box<RawValue>>,
     transcript_path: Option<Box<RawValue>>,
     agent_transcript_path: Option<Box<RawValue>>,
@@ -89,6 +92,7 @@ impl From<Unread> for HookInput {
     fn from(unread: Unread) -> Self {
         let path = |value| text(value).map(PathBuf::from);
         Self {
+            hook_event_name: text(unread.hook_event_name),
             session_id: text(unread.session_id),
             transcript_path: path(unread.transcript_path),
             agent_transcript_path: path(unread.agent_transcript_path),

@@ -11,6 +11,7 @@ pub mod pieces;
 pub mod prices;
 pub mod projection;
 pub mod reading;
+pub mod recent;
 pub mod record;
 pub mod session_files;
 

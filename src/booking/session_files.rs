@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::io::BufReader;
+use std::iter;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use walkdir::WalkDir;
 
 use crate::disk;
 use crate::id::SessionId;
+use crate::project::Project;
 use crate::transcript;
 
 /// A session and its files.
@@ -42,11 +44,7 @@ pub fn find(main: &Path, session: Option<&SessionId>) -> io::Result<SessionFiles
         Some(session) if main.file_stem().is_some_and(|stem| stem == session.as_str()) => session.clone(),
         other => named_by(&main, other, exists)?,
     };
-    let mut files = Vec::new();
-    if exists {
-        files.push(main.clone());
-    }
-    files.extend(below(&main.with_extension("")));
+    let mut files: Vec<PathBuf> = named_after(&main).filter(|path| exists || *path != main).collect();
     if !is_agents(&main) {
         files.extend(flat_beside(&main, &session));
     }
@@ -167,4 +165,26 @@ fn is_agents(path: &Path) -> bool {
 /// Returns whether a path is named as transcripts are.
 pub fn is_transcript(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "jsonl")
+}
+
+/// Returns a main transcript, there or not, and all files in the folder that is named after it.
+pub fn named_after(main: &Path) -> impl Iterator<Item = PathBuf> {
+    iter::once(main.to_owned()).chain(below(&main.with_extension("")))
+}
+
+/// Tells whether the client filed the transcripts in a folder of that name under this project: it is named after the
+/// path.
+///
+/// The name is lossy (every character but letters and digits is `-`), so another project may share it; its
+/// sessions are then read too, and belong to their own project all the same.
+pub fn is_filed_under(folder: &str, project: &Project) -> bool {
+    [&project.root, &project.worktree].into_iter().any(|path| {
+        let rest = folder.strip_prefix(&dashed(path));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    })
+}
+
+/// Returns what Claude Code calls the folder of a project's transcripts.
+pub fn dashed(path: &Path) -> String {
+    path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }

@@ -31,6 +31,7 @@ use anyhow::ensure;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::booking::session_files;
 use crate::cli::DemoArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
@@ -39,7 +40,6 @@ use crate::commands::demo::story::Fate;
 use crate::commands::demo::story::RUNS;
 use crate::commands::demo::story::Run;
 use crate::commands::demo::story::TASKS;
-use crate::commands::reconcile;
 use crate::config;
 use crate::disk::replace;
 use crate::disk::replace::Access;
@@ -183,7 +183,7 @@ impl Stage {
     }
 
     fn transcripts(&self) -> PathBuf {
-        self.claude().join("projects").join(reconcile::dashed(&self.project()))
+        self.claude().join("projects").join(session_files::dashed(&self.project()))
     }
 
     /// Plays all runs, asks all commands and returns each with its answer; ends early when `interrupted`.

@@ -32,6 +32,7 @@ use crate::commands::faults_of_queues;
 use crate::commands::hook::enforcement::Fixed;
 use crate::commands::hook::enforcement::Question;
 use crate::commands::open_books;
+use crate::commands::read_recent;
 use crate::config::Config;
 use crate::hook_input::HookInput;
 use crate::id::SessionId;
@@ -51,6 +52,9 @@ const MAX_STDIN_BYTES: u64 = 1 << 20;
 
 /// Intents younger than this may have a hook of their own at work.
 const RIPE_AGE: Duration = Duration::from_secs(3);
+
+/// How long a session that begins is kept waiting for what others wrote and no hook told of.
+const PATIENCE_FOR_RECENT: Duration = Duration::from_millis(200);
 
 /// What is kept for ending in order, of the time that the client grants.
 const MARGIN: Duration = Duration::from_millis(50);
@@ -72,19 +76,19 @@ pub(super) fn run(arguments: &[OsString]) {
         // First of all: a disk that hangs must not have the client kill the hook and tell the user.
         leave_at(started + config.hook.limit);
         logging::to_file(&config.data_dir);
+        let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
         let arguments = of_one_event(arguments);
-        match arguments.first().map(|event| event.to_string_lossy()) {
-            Some(event) if event == "session-start" => {
-                session(Event::SessionStart, &config, &arguments[1..], started)
-            }
-            Some(event) if event == "session-end" => {
-                session(Event::SessionEnd, &config, &arguments[1..], started)
-            }
-            Some(event) if event == "stop" || event == "subagent-stop" => {
-                answered(&config, &arguments[1..], started)
-            }
-            event => {
-                tracing::warn!(?event, "this hook event is not known to this cmat");
+        let event = arguments.first().filter(|event| is_event(event)).and_then(|event| event.to_str());
+        let names = match event {
+            Some(_known) => without_flags(&arguments[1..]),
+            None => &[],
+        };
+        match event.or_else(|| event_told(&told)) {
+            Some("session-start") => session(Event::SessionStart, &config, names, told, started),
+            Some("session-end") => session(Event::SessionEnd, &config, names, told, started),
+            Some(_answered) => answered(&config, names, &told, started),
+            None => {
+                tracing::warn!(?arguments, "this hook event is not known to this cmat");
                 Ok(())
             }
         }
@@ -103,6 +107,29 @@ fn of_one_event(arguments: &[OsString]) -> &[OsString] {
     }
 }
 
+/// Returns the event that the client itself names, for settings that name one that this cmat does not know.
+fn event_told(told: &HookInput) -> Option<&'static str> {
+    match told.hook_event_name.as_deref()? {
+        "SessionStart" => Some("session-start"),
+        "SessionEnd" => Some("session-end"),
+        "Stop" => Some("stop"),
+        "SubagentStop" => Some("subagent-stop"),
+        _ => None,
+    }
+}
+
+/// Leaves out flags, which these events have none of, and what follows them: it may be the value of one.
+fn without_flags(arguments: &[OsString]) -> &[OsString] {
+    let is_flag = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    match arguments.iter().position(is_flag) {
+        None => arguments,
+        Some(n) => {
+            tracing::warn!(flags = ?arguments[n..], "this hook event has no flags");
+            &arguments[..n]
+        }
+    }
+}
+
 fn is_event(argument: &OsStr) -> bool {
     EVENTS.iter().any(|event| argument == *event)
 }
@@ -117,8 +144,13 @@ fn leave_at(deadline: Instant) {
 }
 
 /// Records that a session starts or ends.
-fn session(event: Event, config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
-    let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
+fn session(
+    event: Event,
+    config: &Config,
+    arguments: &[OsString],
+    told: HookInput,
+    started: Instant,
+) -> anyhow::Result<()> {
     let intent = intent(event, config, arguments, told);
     if intent.session.is_none() && intent.transcript.is_none() {
         anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
@@ -138,6 +170,10 @@ fn session(event: Event, config: &Config, arguments: &[OsString], started: Insta
     let projected = books.project_pending()?;
     for fault in faults_of_queues(&projected) {
         tracing::warn!("{fault}");
+    }
+    if event == Event::SessionStart {
+        // No hook tells of what a killed session spent, and budgets count it.
+        read_recent(&mut books, config, PATIENCE_FOR_RECENT);
     }
     let finished = books.finish_leftovers(&outbox, Ripe::Older(RIPE_AGE))?;
     for fault in faults_of(&finished, &mut books) {
@@ -163,9 +199,13 @@ fn tell_what_is_left(intent: &Intent, books: &Books, config: &Config) {
 /// Reads on in a session that goes on; cursors remember how far, so no intent is needed.
 ///
 /// The task queue is left to the session's end and to commands: the user waits for the next prompt meanwhile.
-fn answered(config: &Config, arguments: &[OsString], started: Instant) -> anyhow::Result<()> {
-    let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
-    let Named { session, transcript, cwd } = named(config, arguments, &told);
+fn answered(
+    config: &Config,
+    arguments: &[OsString],
+    told: &HookInput,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let Named { session, transcript, cwd } = named(config, arguments, told);
     let transcript = transcript.context("nothing names a transcript: there is nothing to read")?;
     let folder = config.hook.project_dir.as_ref().unwrap_or(&cwd);
     let project = project::find(folder, config.home.as_deref());

@@ -73,6 +73,9 @@ use crate::summary::Totals;
 /// How long a command waits for the ledger, and works on what hooks left, before it answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a command reads on in what no hook told of, before it answers.
+const PATIENCE_FOR_RECENT: Duration = Duration::from_millis(500);
+
 /// How long work that a person asked for may take: to its end, if nobody ends it.
 const TO_ITS_END: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -279,7 +282,7 @@ impl Context<'_> {
 
     /// Opens the ledger to change it, once what hooks left is finished.
     fn settled_books(&self) -> anyhow::Result<Books> {
-        settled(self.books()?, &self.outbox())
+        settled(self.books()?, &self.config)
     }
 
     /// Opens the ledger to ask, once what hooks left is finished, so that an answer holds all that has ended.
@@ -291,11 +294,11 @@ impl Context<'_> {
                 complain(&format!("Warning: {fault:#}: answered from a copy, nothing was recorded"));
                 let deadline = Instant::now() + PATIENCE;
                 let rehearsal = Rehearsal::prepare(&self.config, deadline)?;
-                let books = settled(rehearsal.books(deadline)?, &Outbox::new(&rehearsal.config.data_dir));
+                let books = settled(rehearsal.books(deadline)?, &rehearsal.config);
                 self.rehearsal = Some(rehearsal);
                 books
             }
-            books => settled(books?, &self.outbox()),
+            books => settled(books?, &self.config),
         }
     }
 
@@ -333,13 +336,22 @@ impl Context<'_> {
     }
 }
 
-/// Finishes what hooks left; what stands in the way is told, and kept for the next run.
-fn settled(mut books: Books, outbox: &Outbox) -> anyhow::Result<Books> {
-    let finished = books.finish_leftovers(outbox, Ripe::All)?;
+/// Reads on in what no hook told of, and finishes what hooks left; what stands in the way of that is told, and kept for
+/// the next run.
+fn settled(mut books: Books, config: &Config) -> anyhow::Result<Books> {
+    read_recent(&mut books, config, PATIENCE_FOR_RECENT);
+    let finished = books.finish_leftovers(&Outbox::new(&config.data_dir), Ripe::All)?;
     for fault in faults_of(&finished, &mut books) {
         complain(&format!("Warning: {fault}"));
     }
     Ok(books)
+}
+
+/// Reads on in what the sessions of the project at hand wrote last. Nobody asked for it, so it stands in nobody's way.
+fn read_recent(books: &mut Books, config: &Config, patience: Duration) {
+    if let Err(fault) = books.read_recent(&config.project, patience) {
+        tracing::debug!(%fault, "what no hook told of was not read");
+    }
 }
 
 fn is_read_only(fault: &anyhow::Error) -> bool {

@@ -32,7 +32,6 @@ use crate::commands::rehearsal::Rehearsal;
 use crate::id::TaskId;
 use crate::money::Usd;
 use crate::outbox::Outbox;
-use crate::project;
 use crate::report::counted;
 use crate::summary::Elsewhere;
 
@@ -280,21 +279,10 @@ pub(super) fn transcripts(context: &Context<'_>) -> Vec<PathBuf> {
     found
 }
 
-/// Tells whether the client filed the transcript under this project: a folder named after the path.
-///
-/// The name is lossy (every character but letters and digits is `-`), so another project may share it; its
-/// sessions are then read too, and belong to their own project all the same.
+/// Tells whether the client filed the transcript under this project.
 pub(super) fn is_of_project(transcript: &Path, context: &Context<'_>) -> bool {
-    let project::Project { root, worktree } = &context.config.project;
-    let Some(folder) = transcript.parent().and_then(Path::file_name) else { return false };
-    let folder = folder.to_string_lossy();
-    [root, worktree].into_iter().any(|path| {
-        let name = dashed(path);
-        folder == name.as_str() || folder.starts_with(&format!("{name}-"))
+    let folder = transcript.parent().and_then(Path::file_name);
+    folder.is_some_and(|folder| {
+        session_files::is_filed_under(&folder.to_string_lossy(), &context.config.project)
     })
-}
-
-/// Returns what Claude Code calls the folder of a project's transcripts.
-pub(super) fn dashed(path: &Path) -> String {
-    path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }

@@ -58,6 +58,11 @@ impl Ledger {
         Ok(Self { connection, file_system, rules: Rulebook::default() })
     }
 
+    /// Waits up to `wait` for others from now on.
+    pub fn wait_at_most(&self, wait: Duration) -> Result<(), LedgerError> {
+        Ok(self.connection.busy_timeout(wait)?)
+    }
+
     /// Returns what the ledger is on.
     pub fn file_system(&self) -> FileSystem {
         self.file_system

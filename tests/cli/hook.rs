@@ -255,12 +255,50 @@ fn reads_a_transcript_wherever_it_is() {
 }
 
 #[test]
-fn never_exits_2_for_a_wrong_flag() {
-    let project = project();
-    for args in [&["hook", "session-end", "--no-such-flag"][..], &["hook", "no-such-hook"], &["hook"]] {
-        let output = project.cmat(args).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", project.seen(&output));
-        assert!(output.stdout.is_empty(), "{args:?}");
+fn records_whatever_its_arguments_are() {
+    for args in [
+        &["session-end", "--no-such-flag"][..],
+        &["session-end", "--no-such-flag", "its value"],
+        &["session-end", "-x", "--", "more"],
+        &["session-end", "--help"],
+        &["no-such-event"],
+        &["no-such-event", "/no/such/file", "no-such-session"],
+        &["--version"],
+        &[""],
+        &[],
+    ] {
+        let project = project();
+        let mut command = project.cmat([&["hook"], args].concat());
+        command.env("CMAT_CURRENT_TASK_ID", "task_1");
+        let run = feed(&mut command, project.session_end("s-1", &project.transcript_path("s-1")));
+        assert_eq!(project.seen(&run.wait_with_output().unwrap()), "", "{args:?}");
+        assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""), "{args:?}");
+    }
+}
+
+#[test]
+fn records_whatever_its_configuration_is() {
+    let broken: [&[u8]; 5] =
+        [b"= = =", b"unknown_model = 7", b"[old]\ncost_model = 'x'", b"\xff\xfe\0", b"[[["];
+    for (file, bytes) in [".claude/cmat.toml", ".claude/cmat.local.toml", "../home/.config/cmat/config.toml"]
+        .into_iter()
+        .flat_map(|file| broken.map(|bytes| (file, bytes)))
+    {
+        let project = project().file(file, bytes);
+        assert_eq!(project.at_event("session-start", "task_1", "s-1"), "", "{file}");
+        assert_eq!(project.at_event("stop", "task_1", "s-1"), "", "{file}");
+        assert_eq!(project.end_session("task_1", "s-1"), "", "{file}");
+        assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""), "{file}");
+    }
+    for (name, value) in [
+        ("CMAT_TZ", "Nowhere/Here"),
+        ("CMAT_NOW", "yesterday"),
+        ("CMAT_DEADLINE_MS", "soon"),
+        ("CMAT_TAGS", "=,,=x=,"),
+    ] {
+        let project = project().env(name, value);
+        assert_eq!(project.end_session("task_1", "s-1"), "", "{name}");
+        assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""), "{name}");
     }
 }
 
@@ -330,8 +368,12 @@ fn what_was_answered_is_read_before_the_session_ends() {
         assert_eq!(project.at_event(event, "task_1", "s-1"), "");
         // The user waits: the queue is left to the end of the session, and to commands.
         assert_eq!(fs::read(project.queue_path()).unwrap(), queue);
+        // A command would read on by itself.
+        let (path, aside) = (project.transcript_path("s-1"), project.home().join("aside"));
+        fs::rename(&path, &aside).unwrap();
         let show: serde_json::Value =
             serde_json::from_str(&project.stdout(["costs", "show", "task_1", "--json"])).unwrap();
+        fs::rename(&aside, &path).unwrap();
         assert!(show["cost_usd"].as_str().unwrap().starts_with(cost), "{show}");
     }
     // What has been read outlives its transcript.

@@ -31,6 +31,7 @@ mod models;
 mod not_itemised;
 mod other_writers;
 mod overview;
+mod recent;
 mod reconcile;
 mod report;
 mod run;

@@ -126,9 +126,19 @@ impl Api {
         script.served.clone()
     }
 
+    /// Returns how many responses were begun.
+    pub(crate) fn n_begun(&self) -> usize {
+        self.script().served.len()
+    }
+
     fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().expect("nothing panics while it holds the script")
     }
+}
+
+/// Returns the id of the response that was served as number `n`.
+pub(crate) fn message_id(n: usize) -> String {
+    format!("msg_scripted_{n:04}")
 }
 
 async fn messages(State(api): State<Api>, headers: HeaderMap, Json(request): Json<Value>) -> Response {
@@ -151,7 +161,7 @@ async fn messages(State(api): State<Api>, headers: HeaderMap, Json(request): Jso
     let tokens = Tokens { output: OUTPUT_AT_START, ..reply.tokens };
     script.served.push(Served { session, model: model.clone(), tokens });
     drop(script);
-    let steps = steps(&reply, &format!("msg_scripted_{n:04}"), &model);
+    let steps = steps(&reply, &message_id(n), &model);
     let events = tokio_stream::iter(steps).then(move |step| {
         let api = api.clone();
         async move {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Output;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
@@ -13,6 +14,7 @@ use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
 use tokio::process::Command;
 
+use crate::api;
 use crate::api::Api;
 use crate::api::Caller;
 use crate::api::Reply;
@@ -127,11 +129,24 @@ impl Stage {
         let mut child = self.client(task, &[args, &streamed].concat()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         while !lines.next_line().await.unwrap().expect("the text comes before the end").contains(text) {}
+        // The client writes its lines a little later than it prints them; a kill would take the answer before too.
+        self.until_written(self.api.n_begun() - 2).await;
         let id = child.id().expect("the client still runs").to_string();
         succeeded(self.program("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &id]).output().await);
         while lines.next_line().await.unwrap().is_some() {}
         let output = child.wait_with_output().await.unwrap();
         assert_no_hook_failed(&output);
+    }
+
+    /// Waits until a transcript holds the response that was served as number `n`.
+    async fn until_written(&self, n: usize) {
+        let folders = || fs::read_dir(self.path("home/.claude/projects")).into_iter().flatten().flatten();
+        let files =
+            || folders().flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
+        let texts = || files().filter_map(|file| fs::read_to_string(file.path()).ok());
+        while !texts().any(|text| text.contains(&format!("\"id\":\"{}\"", api::message_id(n)))) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Asserts that `task` carries what `served` cost, in `costs show` and in the task queue.
@@ -185,11 +200,6 @@ impl Stage {
         bill.pico_usd += truth::pico(&beyond["cost_usd"]);
         assert_eq!(shown, bill, "`{task}` in {show:#}");
         assert_eq!(show["lower_bound"], certainty == Certainty::AtLeast, "`{task}` in {show:#}");
-    }
-
-    /// Has cmat read what no hook told it of.
-    pub(crate) async fn reconcile(&self) {
-        succeeded(Ok(self.cmat(&["reconcile"]).await));
     }
 
     /// Asserts that nothing is known of a cost of `task`.

@@ -40,6 +40,8 @@ pub mod budget;
 
 pub mod summary;
 
+pub mod estimate;
+
 pub mod query;
 
 pub mod report;

@@ -29,6 +29,7 @@ const PURE: &[&str] = &[
     "import",
     "budget",
     "summary",
+    "estimate",
     "query",
     "report",
     "export",

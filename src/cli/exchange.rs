@@ -31,7 +31,7 @@ pub enum ExportForm {
 pub enum ExportLevel {
     /// A row for each request; several, where the API bills parts of it on their own.
     Request,
-    /// A row for each day, task, branch, model and so on.
+    /// A row for each day and what the columns tell apart: task, branch, model and so on.
     Daily,
 }
 

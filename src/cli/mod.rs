@@ -48,6 +48,7 @@ pub use self::installation::UninstallArgs;
 pub use self::models::ModelsAddArgs;
 pub use self::models::ModelsCommand;
 pub use self::records::CalcArgs;
+pub use self::records::EstimateArgs;
 pub use self::records::ExplainArgs;
 pub use self::records::ForgetArgs;
 pub use self::records::ReattributeArgs;
@@ -170,6 +171,8 @@ pub enum Command {
     Audit(AuditArgs),
     /// Compute what tokens cost, with the arithmetic shown.
     Calc(CalcArgs),
+    /// Estimate what a task, an enhancement or so many turns will cost, by what such work cost you before.
+    Estimate(EstimateArgs),
     /// Show each request × its price = its cost, for a task, a session or one request.
     Explain(ExplainArgs),
     /// Write what requests cost for other programs: CSV, JSON, Parquet, FOCUS, plain-text accounting.

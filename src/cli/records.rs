@@ -1,4 +1,4 @@
-//! `cmat calc | explain | reconcile | reattribute | forget | reprice`: what was recorded, and its prices.
+//! `cmat calc | estimate | explain | reconcile | reattribute | forget | reprice`: what was recorded, and its prices.
 
 use clap::ArgGroup;
 use clap::Args;
@@ -44,6 +44,23 @@ pub struct CalcArgs {
     /// Day whose prices hold (UTC, such as 2026-10-06); today if absent.
     #[arg(long, value_name = "DATE")]
     pub at: Option<jiff::civil::Date>,
+}
+
+/// `cmat estimate`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat estimate checkout-v2 --like checkout\n          cmat estimate --turns 10",
+    group = ArgGroup::new("what").args(["name", "like", "turns"]).required(true).multiple(true)
+)]
+pub struct EstimateArgs {
+    /// The task or enhancement: its planned steps, and the budgets it counts for.
+    pub name: Option<String>,
+    /// Take the steps of this task or enhancement instead.
+    #[arg(long, value_name = "NAME")]
+    pub like: Option<String>,
+    /// Estimate so many more turns instead, a turn being a prompt and all that follows; with --like, of those.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub turns: Option<u32>,
 }
 
 /// `cmat explain`

@@ -11,6 +11,7 @@ use crate::commands::Context;
 use crate::commands::Exit;
 
 pub(super) use self::setting::set_plain;
+pub(super) use self::standing::rows;
 
 pub(super) fn run(command: &BudgetCommand, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     match command {

@@ -10,6 +10,7 @@ mod calc;
 mod costs;
 mod demo;
 mod doctor;
+mod estimate;
 mod explain;
 mod export;
 mod forget;
@@ -230,6 +231,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::SetBudget(args) => budget::set_plain(&args, &mut context),
         Command::Calc(args) => calc::run(&args, &mut context),
         Command::Demo(args) => demo::run(&args, &mut context),
+        Command::Estimate(args) => estimate::run(&args, &mut context),
         Command::Explain(args) => explain::run(&args, &mut context),
         Command::Export(args) => export::run(&args, &mut context),
         Command::Import(args) => import::run(&args, &mut context),

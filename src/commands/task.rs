@@ -215,7 +215,7 @@ fn find_corrected(
 }
 
 /// Returns the project's queue; one that cannot be read is reported and treated as none.
-fn read_queue(context: &Context<'_>) -> Option<QueueDocument> {
+pub(super) fn read_queue(context: &Context<'_>) -> Option<QueueDocument> {
     let queue = booking::find_queue(&context.config.project)?;
     let deadline = Instant::now() + PATIENCE;
     queue.read(deadline).inspect_err(|fault| complain(&chain(fault))).ok()

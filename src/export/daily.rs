@@ -1,4 +1,4 @@
-//! Rows summed up by day and all that tells requests apart, sessions excepted.
+//! Rows summed up by day and by what the columns tell requests apart by.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,9 +8,13 @@ use jiff::civil::Date;
 
 use crate::export::DIMENSIONS;
 use crate::export::Export;
+use crate::export::OPERATION;
 use crate::export::PriceId;
 use crate::export::Row;
 use crate::export::SESSION;
+use crate::export::TASK;
+use crate::export::column::Column;
+use crate::export::column::Content;
 use crate::money::Usd;
 use crate::pricing::CostByKind;
 use crate::summary::Totals;
@@ -35,9 +39,30 @@ struct Sum {
     price: Option<PriceId>,
 }
 
+/// What tells rows of a day apart.
+#[derive(Debug)]
+struct ToldApart {
+    names: [bool; DIMENSIONS.len()],
+    model: bool,
+    price: bool,
+    source: bool,
+}
+
+impl ToldApart {
+    fn by(columns: &[Column]) -> Self {
+        let has = |content: Content| columns.iter().any(|column| column.content == content);
+        let mut names = std::array::from_fn(|n| has(Content::Name(n)));
+        names[TASK] |= has(Content::Job);
+        names[OPERATION] |= has(Content::Legacy);
+        names[SESSION] = false;
+        Self { names, model: has(Content::Model), price: has(Content::PriceId), source: has(Content::Source) }
+    }
+}
+
 /// Sums rows up and gives the sums to another export.
 pub struct Daily {
     next: Box<dyn Export>,
+    told_apart: ToldApart,
     day: Option<Date>,
     sums: HashMap<Common, Sum>,
 }
@@ -49,9 +74,10 @@ impl std::fmt::Debug for Daily {
 }
 
 impl Daily {
-    /// Returns an export that gives `next` the sums of each day; rows come in an order of time.
-    pub fn new(next: Box<dyn Export>) -> Self {
-        Self { next, day: None, sums: HashMap::new() }
+    /// Returns an export that gives `next` the sums of each day, told apart by those of the `columns` that are names;
+    /// never by session. What has no price stands apart always. Rows come in an order of time.
+    pub fn new(next: Box<dyn Export>, columns: &[Column]) -> Self {
+        Self { next, told_apart: ToldApart::by(columns), day: None, sums: HashMap::new() }
     }
 
     fn end_of_day(&mut self) -> io::Result<()> {
@@ -69,14 +95,14 @@ impl Export for Daily {
         if self.day.replace(row.day) != Some(row.day) {
             self.end_of_day()?;
         }
-        let mut names = row.names.clone().map(|name| name.map(Cow::into_owned));
-        names[SESSION] = None;
+        let told = &self.told_apart;
+        let name = |n: usize| row.names[n].as_deref().filter(|_| told.names[n]).map(str::to_owned);
         let common = Common {
             day: row.day,
-            names,
-            model: row.model.to_owned(),
-            price: row.price.map(|price| price.hash.clone()),
-            source: row.source.map(str::to_owned),
+            names: std::array::from_fn(name),
+            model: if told.model { row.model.to_owned() } else { String::new() },
+            price: row.price.filter(|_| told.price).map(|price| price.hash.clone()),
+            source: row.source.filter(|_| told.source).map(str::to_owned),
             unpriced: row.unpriced,
         };
         let sum = self.sums.entry(common).or_default();

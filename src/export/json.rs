@@ -12,6 +12,8 @@ use crate::export::Exported;
 use crate::export::OPERATION;
 use crate::export::Row;
 use crate::export::column::Column;
+use crate::export::column::Content;
+use crate::export::column::Level;
 use crate::export::column::Value;
 use crate::money::Usd;
 use crate::printable::printable_json;
@@ -22,22 +24,33 @@ pub struct JsonDocument<W> {
     out: W,
     columns: Vec<Column>,
     exported: Exported,
-    by_model: CostByName,
-    by_operation: CostByName,
+    by_model: Option<CostByName>,
+    by_operation: Option<CostByName>,
     /// Members behind the rows.
     after: Json,
 }
 
 impl<W: Write> JsonDocument<W> {
-    /// Begins with the members of `before` and ends with those of `after`, both of them objects.
+    /// Begins with the members of `before` and ends with those of `after`, both of them objects. Sums of days are
+    /// summarised only by what their columns tell apart.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn new(mut out: W, columns: Vec<Column>, before: &Json, after: Json) -> io::Result<Self> {
+    pub fn new(
+        mut out: W,
+        level: Level,
+        columns: Vec<Column>,
+        before: &Json,
+        after: Json,
+    ) -> io::Result<Self> {
         let before = printable_json(before);
         let members = before.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         write!(out, "{{{members},\"rows\":[")?;
-        let (by_model, by_operation) = (CostByName::new(), CostByName::new());
+        let summary = |content: Content| {
+            let is_told = level == Level::Request || columns.iter().any(|column| column.content == content);
+            is_told.then(CostByName::new)
+        };
+        let (by_model, by_operation) = (summary(Content::Model), summary(Content::Name(OPERATION)));
         Ok(Self { out, columns, exported: Exported::default(), by_model, by_operation, after })
     }
 
@@ -75,8 +88,13 @@ impl<W: Write> Export for JsonDocument<W> {
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         let mut after = json!({
             "totals": self.exported,
-            "summaries": { "model": self.by_model, "operation": self.by_operation },
+            "summaries": {},
         });
+        for (name, costs) in [("model", self.by_model), ("operation", self.by_operation)] {
+            if let Some(costs) = costs {
+                after["summaries"][name] = json!(costs);
+            }
+        }
         if let (Json::Object(after), Json::Object(more)) = (&mut after, self.after) {
             after.extend(more);
         }
@@ -86,7 +104,8 @@ impl<W: Write> Export for JsonDocument<W> {
     }
 }
 
-fn add(costs: &mut CostByName, name: &str, cost: Usd) {
+fn add(costs: &mut Option<CostByName>, name: &str, cost: Usd) {
+    let Some(costs) = costs else { return };
     match costs.get_mut(name) {
         Some(sum) => *sum += cost,
         None => {

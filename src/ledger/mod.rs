@@ -21,6 +21,7 @@ pub mod forget;
 pub mod glance;
 pub mod groups;
 pub mod health;
+pub mod history;
 pub mod mark;
 pub mod notes;
 pub mod notices;

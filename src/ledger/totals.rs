@@ -23,11 +23,11 @@ use crate::summary::TaskSummary;
 use crate::summary::Totals;
 
 /// The enhancement of a task: the one that its queue names, else that its sessions named.
-const OF_TASK: &str = "coalesce(task.enhancement,
+pub(super) const OF_TASK: &str = "coalesce(task.enhancement,
     (SELECT max(binding.enhancement) FROM binding WHERE binding.task = task.id))";
 
 /// Whether anything was spent for a task.
-const HAS_COST: &str = "(EXISTS (SELECT 1 FROM request WHERE request.task = task.id)
+pub(super) const HAS_COST: &str = "(EXISTS (SELECT 1 FROM request WHERE request.task = task.id)
     OR EXISTS (SELECT 1 FROM foreign_figures WHERE foreign_figures.task = task.id AND adopted))";
 
 /// Which requests a question is about.

@@ -59,8 +59,7 @@ fn days_are_summed_up_and_are_those_of_the_zone() {
     let berlin = ["csv", "-", "--level", "daily", "--columns", "date,requests", "-z", "America/New_York"];
     assert_snapshot!(printed(&project, &berlin), @r"
     date,requests
-    2026-11-20,1
-    2026-11-20,1
+    2026-11-20,2
     2026-11-21,1
     ");
     let one_day = ["csv", "-", "--since", "2026-11-20", "--until", "2026-11-20", "--columns", "request"];
@@ -101,9 +100,22 @@ fn json_has_rows_and_sums() {
     {"timestamp":"2026-11-20T12:00:00.000Z","request":"msg_1","model":"claude-sonnet-4-20250514","cost_usd":"0.00195"},
     {"timestamp":"2026-11-21T00:30:00.000Z","request":"msg_2","model":"claude-opus-4-8","cost_usd":"0.00775"},
     {"timestamp":"2026-11-21T09:00:00.000Z","request":"msg_3","model":"claude-sonnet-4-20250514","cost_usd":"0.00135"}
-    ],"totals":{"rows":3,"requests":3,"cost_usd":"0.01105","estimated":false,"lower_bound":false,"unpriced":false},"summaries":{"model":{"claude-opus-4-8":"0.00775","claude-sonnet-4-20250514":"0.0033"},"operation":{"":"0.00135","implementation":"0.0097"}},"remark":"Written by cmat: an estimate from list prices, not an invoice."}
+    ],"totals":{"rows":3,"requests":3,"cost_usd":"0.01105","estimated":false,"lower_bound":false,"unpriced":false},"summaries":{"model":{"claude-opus-4-8":"0.00775","claude-sonnet-4-20250514":"0.0033"},"operation":{"":"0.00135","implementation":"0.0097"}},"remark":"Written by cmat: an estimate from list prices, not an invoice.","budgets":[]}
     "#);
     assert!(serde_json::from_str::<Value>(&text).is_ok());
+}
+
+#[test]
+fn days_in_json_are_summarised_by_what_they_tell_and_budgets_stand_beside() {
+    let project = project();
+    project.stdout(["budget", "set", "--monthly", "50"]);
+    let daily = ["json", "-", "--level", "daily", "--columns", "date,model,requests"];
+    let document: Value = serde_json::from_str(&printed(&project, &daily)).unwrap();
+    assert_eq!(document["rows"].as_array().unwrap().len(), 3);
+    let summaries: Vec<&String> = document["summaries"].as_object().unwrap().keys().collect();
+    assert_eq!(summaries, ["model"]);
+    let budget = &document["budgets"][0];
+    assert_eq!((&budget["limit_usd"], &budget["spent_usd"]), (&"50".into(), &"0.01105".into()));
 }
 
 #[test]

@@ -38,6 +38,8 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["export", "csv", enhancement],
         &["record", "--model", session, "--input", "1", "--operation", task],
         &["status"],
+        &["estimate", enhancement, "--like", enhancement],
+        &["estimate", task, "--turns", "3", "--like", task],
         &["summary"],
         &["cache", "--by", everything],
         &["sessions", "list"],

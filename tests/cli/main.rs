@@ -19,6 +19,7 @@ mod doctor;
 mod doctor_fix;
 mod documents;
 mod enforcement;
+mod estimates;
 mod exports;
 mod foreign_text;
 mod hook;

@@ -69,34 +69,15 @@ pub(super) fn status(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     }
     let mut books = context.settled_books()?;
     books.ledger.roll_up()?;
-    guard::name_rows(&mut budgets, &mut books.prices, &context.config.project);
-    let subject = subject(&Known::default(), &books, context)?;
-    let overrides = books.ledger.overrides(books.now)?;
-    let mut rows = Vec::new();
-    for budget in &budgets.all {
-        // One that is about something else than what is at hand is shown by its own name.
-        let name = budget.scope.name_of(&subject).or(budget.scope.name.as_deref());
-        let standing = match name {
-            Some(name) => {
-                Some(guard::standing(&books.ledger, budget, name, &overrides, &budgets.trusted, books.now)?)
-            }
-            None => None,
-        };
-        rows.push((budget, standing));
-    }
+    let faults = std::mem::take(&mut budgets.faults);
+    let rows = standings(&mut budgets, &mut books, context)?;
     if context.global.json {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|(budget, standing)| match standing {
-                Some(standing) => row_of_standing(standing),
-                None => row_of_budget(budget),
-            })
-            .collect();
+        let rows: Vec<_> = rows.iter().map(row).collect();
         context.print_json(&json!({
             "schema": "cmat.budget.status/1",
             "at": books.now,
             "rows": rows,
-            "warnings": budgets.faults,
+            "warnings": faults,
         }))?;
         return Ok(Exit::Done);
     }
@@ -115,6 +96,43 @@ pub(super) fn status(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     }
     write!(context.out, "{}", table::render(&headings, cells))?;
     Ok(Exit::Done)
+}
+
+/// Returns the rows of `cmat.budget.status/1`: how each budget stands.
+pub(in crate::commands) fn rows(books: &mut Books, context: &Context<'_>) -> anyhow::Result<Vec<Value>> {
+    let mut budgets = read(context);
+    Ok(standings(&mut budgets, books, context)?.iter().map(row).collect())
+}
+
+/// Returns each budget and how it stands, if it is known for whom.
+fn standings<'a>(
+    budgets: &'a mut Budgets,
+    books: &mut Books,
+    context: &Context<'_>,
+) -> anyhow::Result<Vec<(&'a Budget, Option<Standing>)>> {
+    guard::name_rows(budgets, &mut books.prices, &context.config.project);
+    let subject = subject(&Known::default(), books, context)?;
+    let overrides = books.ledger.overrides(books.now)?;
+    let mut rows = Vec::new();
+    for budget in &budgets.all {
+        // One that is about something else than what is at hand is shown by its own name.
+        let name = budget.scope.name_of(&subject).or(budget.scope.name.as_deref());
+        let standing = match name {
+            Some(name) => {
+                Some(guard::standing(&books.ledger, budget, name, &overrides, &budgets.trusted, books.now)?)
+            }
+            None => None,
+        };
+        rows.push((budget, standing));
+    }
+    Ok(rows)
+}
+
+fn row((budget, standing): &(&Budget, Option<Standing>)) -> Value {
+    match standing {
+        Some(standing) => row_of_standing(standing),
+        None => row_of_budget(budget),
+    }
 }
 
 fn line(budget: &Budget, standing: Option<&Standing>, books: &Books) -> anyhow::Result<Vec<String>> {

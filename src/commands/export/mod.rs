@@ -17,6 +17,7 @@ use crate::cli::SelectionArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::Usage;
+use crate::commands::budget;
 use crate::commands::complain;
 use crate::commands::export::destination::Destination;
 use crate::commands::export::rates::Rates;
@@ -59,14 +60,18 @@ const REMARK_SUBSCRIPTION: &str =
 pub(super) fn run(args: &ExportArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let columns = columns(args)?;
     let mut destination = Destination::of(args, context)?;
-    let books = context.settled_books()?;
+    let mut books = context.settled_books()?;
     let selection_args = match args.days {
         Some(n) => SelectionArgs { since: Some(DayWords::Last(n)), ..args.selection.clone() },
         None => args.selection.clone(),
     };
     let selection = context.selection(&selection_args, &books)?;
-    let writing =
-        Writing { args, columns, before: before(&selection, context), billing: context.config.billing };
+    let budgets = match args.form {
+        ExportForm::Json => budget::rows(&mut books, context)?,
+        _ => Vec::new(),
+    };
+    let billing = context.config.billing;
+    let writing = Writing { args, columns, before: before(&selection, context), budgets, billing };
     destination.begin(&writing)?;
     let exported = stream(&mut destination, &books, &selection, &context.config.calendar)?;
     let name = destination.end()?;
@@ -85,15 +90,18 @@ fn columns(args: &ExportArgs) -> anyhow::Result<Vec<Column>> {
     if args.partition && args.form != ExportForm::Parquet {
         return Err(Usage("`--partition` is for parquet".to_owned()).into());
     }
-    let level = match args.level {
-        ExportLevel::Request => Level::Request,
-        ExportLevel::Daily => Level::Daily,
-    };
     let usual = match args.form {
         ExportForm::Csv => Columns::Usual,
         _ => Columns::All,
     };
-    Ok(args.columns.clone().unwrap_or(usual).at(level))
+    Ok(args.columns.clone().unwrap_or(usual).at(level(args)))
+}
+
+fn level(args: &ExportArgs) -> Level {
+    match args.level {
+        ExportLevel::Request => Level::Request,
+        ExportLevel::Daily => Level::Daily,
+    }
 }
 
 /// Returns the members of a JSON document before its rows.
@@ -113,6 +121,8 @@ struct Writing<'a> {
     args: &'a ExportArgs,
     columns: Vec<Column>,
     before: Value,
+    /// How each budget stands.
+    budgets: Vec<Value>,
     billing: Billing,
 }
 
@@ -126,8 +136,9 @@ impl Writing<'_> {
         let export: Box<dyn Export> = match self.args.form {
             ExportForm::Csv => Box::new(Csv::new(out, columns)?),
             ExportForm::Json => {
-                let after = json!({ "remark": remark });
-                Box::new(JsonDocument::new(out, columns, &self.before, after)?)
+                let after = json!({ "remark": remark, "budgets": self.budgets });
+                let level = level(self.args);
+                Box::new(JsonDocument::new(out, level, columns, &self.before, after)?)
             }
             ExportForm::Parquet => Box::new(Parquet::new(out, columns)?),
             ExportForm::Focus => Box::new(Focus::new(out, self.billing)?),
@@ -135,7 +146,7 @@ impl Writing<'_> {
         };
         Ok(match self.args.level {
             ExportLevel::Request => export,
-            ExportLevel::Daily => Box::new(Daily::new(export)),
+            ExportLevel::Daily => Box::new(Daily::new(export, &self.columns)),
         })
     }
 }

@@ -26,7 +26,7 @@ pub enum AmountError {
     /// Zero, which would allow nothing.
     #[error("`{0}` is zero: an amount is above zero")]
     Zero(String),
-    /// Above [`LARGEST`].
+    /// Above `LARGEST`.
     #[error("`{0}` is too large: an amount is at most 1000000000 US dollars")]
     TooLarge(String),
     /// More places than can be kept exactly.

@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod entry;
+pub mod forecast;
 pub mod scope;
 pub mod standing;
 

@@ -56,6 +56,7 @@ pub use self::records::ReconcileArgs;
 pub use self::records::RepriceArgs;
 pub use self::reports::CacheArgs;
 pub use self::reports::Comparison;
+pub use self::reports::ForecastArgs;
 pub use self::reports::Format;
 pub use self::reports::ReportArgs;
 pub use self::reports::SelectionArgs;
@@ -167,6 +168,8 @@ pub enum Command {
     Budget(BudgetCommand),
     /// Set what you may spend in a day, a week, a month.
     SetBudget(SetBudgetArgs),
+    /// Tell what today, this week and this month are expected to come to.
+    Forecast(ForecastArgs),
     /// Show what changed prices, limits or records, and who did it.
     Audit(AuditArgs),
     /// Compute what tokens cost, with the arithmetic shown.

@@ -67,6 +67,15 @@ pub struct ReportArgs {
     pub force: bool,
 }
 
+/// `cmat forecast`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat forecast\n          cmat forecast --where enhancement=checkout")]
+pub struct ForecastArgs {
+    /// Only requests that have this value, such as branch=main.
+    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
+    pub conditions: Vec<Condition>,
+}
+
 /// What to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {

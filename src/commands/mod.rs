@@ -13,6 +13,7 @@ mod doctor;
 mod estimate;
 mod explain;
 mod export;
+mod forecast;
 mod forget;
 mod git;
 mod hook;
@@ -243,6 +244,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Cache(args) => cache::run(&args, &mut context),
         Command::Report(args) => report::run(&args, &mut context),
         Command::Reconcile(args) => reconcile::run(&args, &mut context),
+        Command::Forecast(args) => forecast::run(&args, &mut context),
         Command::Forget(args) => forget::run(&args, &mut context),
         Command::Reattribute(args) => reattribute::run(&args, &mut context),
         Command::Reprice(args) => reprice::run(&args, &mut context),

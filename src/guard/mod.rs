@@ -13,6 +13,9 @@ use jiff::Timestamp;
 use crate::booking::Books;
 use crate::booking::prices::PriceTables;
 use crate::budget::Budget;
+use crate::budget::Span;
+use crate::budget::forecast;
+use crate::budget::forecast::Habit;
 use crate::budget::scope;
 use crate::budget::scope::Subject;
 use crate::budget::standing::Standing;
@@ -147,6 +150,46 @@ pub fn standing(
     })
 }
 
+/// Lets a standing say what its period is expected to come to, if it has an end and enough is known.
+pub fn look_ahead(
+    ledger: &Ledger,
+    standing: &mut Standing,
+    trusted: &[PathBuf],
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let budget = &standing.budget;
+    if budget.span == Span::Total {
+        return Ok(());
+    }
+    let today = budget.calendar.day(now);
+    let begins = budget.calendar.start_of_day(forecast::history_begins(today));
+    let past = filter(budget, &standing.name, Period { begins, ends: Timestamp::MAX });
+    let days = ledger.spent_by_day(&past, &budget.calendar, trusted)?;
+    standing.expected = Habit::of(&days, today).ok().map(|habit| {
+        habit.forecast(standing.spent.cost, now, standing.period.ends, &budget.calendar).expected
+    });
+    Ok(())
+}
+
+/// Does the same where a threshold of the forecast was not told yet in the period: nobody else waits for it.
+pub fn look_ahead_to_tell(
+    ledger: &Ledger,
+    standings: &mut [Standing],
+    trusted: &[PathBuf],
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    for standing in standings {
+        let mut is_told = true;
+        for percent in &standing.budget.forecast {
+            is_told &= ledger.told(&notice(standing, NoticeKind::Expected, *percent))?.is_some();
+        }
+        if !is_told {
+            look_ahead(ledger, standing, trusted, now)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns which requests count. There is no last instant: a clock that is set back must not make money come back.
 fn filter(budget: &Budget, name: &str, period: Period) -> Filter {
     let dimension = match budget.scope.dimension {
@@ -208,17 +251,17 @@ pub fn fresh_notices(
 
 /// Returns the notices that are due, in ascending order of each kind.
 pub fn notices(standing: &Standing) -> impl Iterator<Item = Notice> + '_ {
-    let notice = |kind: NoticeKind| {
-        move |percent: u32| Notice {
-            budget: standing.budget.key(),
-            name: standing.name.clone(),
-            period: standing.period.begins,
-            kind,
-            percent,
-        }
-    };
-    standing
-        .warnings()
-        .map(notice(NoticeKind::Spent))
-        .chain(standing.forecasts().map(notice(NoticeKind::Expected)))
+    let of = |kind: NoticeKind| move |percent: u32| notice(standing, kind, percent);
+    let spent = standing.warnings().map(of(NoticeKind::Spent));
+    spent.chain(standing.forecasts().map(of(NoticeKind::Expected)))
+}
+
+fn notice(standing: &Standing, kind: NoticeKind, percent: u32) -> Notice {
+    Notice {
+        budget: standing.budget.key(),
+        name: standing.name.clone(),
+        period: standing.period.begins,
+        kind,
+        percent,
+    }
 }

@@ -115,7 +115,8 @@ pub fn notice(standing: &Standing, notice: &Notice) -> String {
         NoticeKind::Spent => format!("cmat: {} % of a budget used – {about} {usage}.", standing.percent()),
         NoticeKind::Expected => {
             let expected = dollars(standing.expected.unwrap_or_default(), standing.limit());
-            format!("cmat: a budget is expected to be passed – {about} {usage}, on the way to {expected}.")
+            let percent = notice.percent;
+            format!("cmat: {percent} % of a budget expected – {about} {usage}, on the way to {expected}.")
         }
     }
 }

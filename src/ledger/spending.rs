@@ -1,8 +1,10 @@
 //! What was spent since a moment, for a budget: the roll-up of the sessions that rest, and the requests of those that go
 //! on. It writes nothing, so a hook need not wait for anybody.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::civil::Date;
 use rusqlite::ToSql;
 use rusqlite::Transaction;
 use rusqlite::TransactionBehavior;
@@ -10,17 +12,44 @@ use rusqlite::TransactionBehavior;
 use crate::budget::standing::Spent;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::dimensions;
 use crate::ledger::dimensions::Question;
+use crate::ledger::instant;
 use crate::ledger::path_bytes;
 use crate::ledger::rollup::COSTS;
 use crate::ledger::unsigned;
 use crate::money::Usd;
+use crate::period::Calendar;
+use crate::period::Unit;
 use crate::query::Filter;
 
 impl Ledger {
     /// Returns what the requests that pass `filter` cost: as [`Ledger::groups`] would say in a project whose prices the
     /// user trusts, elsewhere at the dearer of the project's prices and the user's.
     pub fn spent(&self, filter: &Filter, trusted: &[PathBuf]) -> Result<Spent, LedgerError> {
+        let whole = self.spent_apart("0", filter, trusted)?;
+        Ok(whole.into_values().next().unwrap_or_default())
+    }
+
+    /// Returns the same for each day of the calendar on which there were requests.
+    pub fn spent_by_day(
+        &self,
+        filter: &Filter,
+        calendar: &Calendar,
+        trusted: &[PathBuf],
+    ) -> Result<Vec<(Date, Usd)>, LedgerError> {
+        self.define_periods(calendar)?;
+        let days = self.spent_apart(dimensions::begins_of(Unit::Day), filter, trusted)?;
+        days.into_iter().map(|(begins, spent)| Ok((calendar.day(instant(begins)?), spent.cost))).collect()
+    }
+
+    /// Returns what was spent, apart by an expression over requests.
+    fn spent_apart(
+        &self,
+        key: &str,
+        filter: &Filter,
+        trusted: &[PathBuf],
+    ) -> Result<BTreeMap<i64, Spent>, LedgerError> {
         let question = Question::about(filter);
         let rest = question.rest();
         let mut parameters = question.parameters();
@@ -42,34 +71,36 @@ impl Ledger {
             _ => format!("CASE WHEN {is_trusted} THEN cost ELSE dearer END"),
         };
         let rolled_up = format!(
-            "SELECT coalesce({}, 0), coalesce({}, 0), coalesce(sum(requests) FILTER (WHERE unpriced), 0),
+            "SELECT {key}, coalesce({}, 0), coalesce({}, 0), coalesce(sum(requests) FILTER (WHERE unpriced), 0),
                     coalesce(max(estimated), 0)
-             FROM (SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)) AS fact{rest}",
+             FROM (SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)) AS fact{rest} GROUP BY 1",
             sum("micro"),
             sum("pico"),
         );
         // The cross joins make SQLite begin with the few sessions that are not rolled up.
         let others = format!(
-            "SELECT coalesce(sum(({cost}) / 1000000), 0), coalesce(sum(({cost}) % 1000000), 0),
+            "SELECT {key}, coalesce(sum(({cost}) / 1000000), 0), coalesce(sum(({cost}) % 1000000), 0),
                     count(*) FILTER (WHERE unpriced IS NOT NULL AND part = 0), coalesce(max(estimated), 0)
              FROM (SELECT request.*, charge.model, charge.part, charge.cost, charge.dearer, charge.unpriced,
                           charge.estimated
                    FROM stale_rollup CROSS JOIN request ON request.owner = stale_rollup.session
-                   CROSS JOIN charge ON charge.request = request.id) AS fact{rest}"
+                   CROSS JOIN charge ON charge.request = request.id) AS fact{rest} GROUP BY 1"
         );
         // Both see the same state, whoever rolls up meanwhile.
         let state = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;
-        let mut whole = Spent::default();
+        let mut found: BTreeMap<i64, Spent> = BTreeMap::new();
         for text in [rolled_up, others] {
-            let part = state.prepare_cached(&text)?.query_row(parameters.as_slice(), |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?))
-            })?;
-            let (micro, pico, n_unpriced, estimated): (i64, i64, i64, bool) = part;
-            whole.cost += Usd::from_pico(i128::from(micro) * 1_000_000 + i128::from(pico));
-            whole.n_unpriced += unsigned(n_unpriced)?;
-            whole.estimated |= estimated;
+            let mut statement = state.prepare_cached(&text)?;
+            let mut rows = statement.query(parameters.as_slice())?;
+            while let Some(row) = rows.next()? {
+                let (micro, pico): (i64, i64) = (row.get(1)?, row.get(2)?);
+                let spent = found.entry(row.get(0)?).or_default();
+                spent.cost += Usd::from_pico(i128::from(micro) * 1_000_000 + i128::from(pico));
+                spent.n_unpriced += unsigned(row.get(3)?)?;
+                spent.estimated |= row.get::<_, bool>(4)?;
+            }
         }
-        Ok(whole)
+        Ok(found)
     }
 
     /// Returns how many sessions are not rolled up.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::harness::OPUS;
 use crate::harness::SONNET;
 use crate::harness::TestProject;
+use crate::harness::feed;
 use crate::harness::request;
 
 /// A session of 20 November that costs $0.018 for task_1, and one of the 21st that costs $0.50.
@@ -279,4 +280,66 @@ fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
     2026-11-21 12:00  budget_removed  user/day  by somebody
     3 lines, the chain is whole
     "#);
+}
+
+/// A request of $0.25 on each day of November up to the 21st, but for weekends, and one of $0.25 more today.
+fn habitual() -> TestProject {
+    let requests = (1..=21).filter(|day| day % 7 > 1).map(|day| {
+        let mut request = request(&format!("msg_{day}"), OPUS, [0, 10_000, 0, 0]);
+        request["timestamp"] = format!("2026-11-{day:02}T08:00:00.000Z").into();
+        request
+    });
+    let mut today = request("msg_today", OPUS, [0, 10_000, 0, 0]);
+    today["timestamp"] = "2026-11-21T11:00:00.000Z".into();
+    let requests: Vec<Value> = requests.chain([today]).collect();
+    let project = TestProject::new().task("task_1", "checkout").session("s-1", &requests);
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    project
+}
+
+#[test]
+fn a_forecast_says_what_periods_come_to_and_how_sure_that_is() {
+    let project = habitual();
+    assert_snapshot!(project.run(["forecast"]), @"
+    PERIOD      ENDS          SPENT  EXPECTED  80 % RANGE
+    today       2026-11-21  $0.2500   $0.2500  $0.2500 – $0.2500
+    this week   2026-11-22  $1.5000   $1.5000  $1.5000 – $1.5000
+    this month  2026-11-30  $4.0000   $5.5000  $5.5000 – $5.5000
+    from 19 days before today, 15 of them active
+    ");
+    assert_snapshot!(project.run(["forecast", "--where", "task=nothing"]), @"
+    --- stderr
+    Error: no request has task `nothing`; `cmat report --by task` shows all
+    --- exit 1
+    ");
+    assert_snapshot!(self::project().run(["forecast"]), @"
+      PERIOD      ENDS          SPENT  EXPECTED  80 % RANGE
+      today       2026-11-21  $0.5000         –  –
+      this week   2026-11-22  $0.5180         –  –
+      this month  2026-11-30  $0.5180         –  –
+    --- stderr
+    too little is known to look ahead: 5 active days are needed, of the last 56 there are 1
+    ");
+    let json: Value = serde_json::from_str(&project.stdout(["forecast", "--json"])).unwrap();
+    assert_eq!(json["schema"], "cmat.forecast/1");
+}
+
+#[test]
+fn a_budget_tells_once_that_it_is_expected_to_be_passed() {
+    let project = habitual();
+    project.stdout(["budget", "set", "--monthly", "5.00", "--forecast", "90,100"]);
+    let status = project.stdout(["budget", "status"]);
+    assert_snapshot!(status, @"
+    SCOPE  PERIOD  SPENT  LIMIT  USED  FORECAST  STATE
+    user   month   $4.00  $5.00  80 %     $5.50  ok
+    ");
+    let told = br#"{"session_id":"s-1","hook_event_name":"UserPromptSubmit","prompt":"go on"}"#;
+    let prompt =
+        || project.seen(&feed(&mut project.cmat(["hook", "user-prompt"]), told).wait_with_output().unwrap());
+    assert_snapshot!(prompt(), @r#"{"systemMessage":"cmat: 80 % of a budget used – user $4.00 of $5.00 (this month).\ncmat: 100 % of a budget expected – user $4.00 of $5.00 (this month), on the way to $5.50."}"#);
+    assert_eq!(prompt(), "");
+    assert_snapshot!(project.stdout(["budget", "status"]), @"
+    SCOPE  PERIOD  SPENT  LIMIT  USED  FORECAST  STATE
+    user   month   $4.00  $5.00  80 %     $5.50  ! warned 80 % 12:00
+    ");
 }

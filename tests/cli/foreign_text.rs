@@ -83,6 +83,7 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["budget", "override", task, "--amount", "1", "--for", "1h", "--reason", task],
         &["budget", "remove", task],
         &["set-budget", "--daily", "1000"],
+        &["forecast"],
         &["audit", "--verify"],
         &["reconcile", "--all", "--dry-run"],
         &["reconcile", "--all"],

@@ -19,6 +19,7 @@ use crate::guard;
 use crate::guard::Known;
 use crate::guard::words;
 use crate::guard::words::Stopped;
+use crate::ledger::notices::NoticeKind;
 use crate::money::Usd;
 use crate::printable::Printable;
 use crate::report::table;
@@ -119,7 +120,11 @@ fn standings<'a>(
         let name = budget.scope.name_of(&subject).or(budget.scope.name.as_deref());
         let standing = match name {
             Some(name) => {
-                Some(guard::standing(&books.ledger, budget, name, &overrides, &budgets.trusted, books.now)?)
+                let trusted = &budgets.trusted;
+                let mut standing =
+                    guard::standing(&books.ledger, budget, name, &overrides, trusted, books.now)?;
+                guard::look_ahead(&books.ledger, &mut standing, trusted, books.now)?;
+                Some(standing)
             }
             None => None,
         };
@@ -186,8 +191,14 @@ fn told(standing: &Standing, books: &Books) -> anyhow::Result<Option<String>> {
     let mut words = None;
     for notice in guard::notices(standing) {
         if let Some(at) = books.ledger.told(&notice)? {
-            let clock = at.to_zoned(standing.budget.calendar.zone.clone());
-            words = Some(format!("warned {} % {}", notice.percent, clock.strftime("%H:%M")));
+            let clock = at.to_zoned(standing.budget.calendar.zone.clone()).strftime("%H:%M").to_string();
+            match notice.kind {
+                NoticeKind::Spent => words = Some(format!("warned {} % {clock}", notice.percent)),
+                NoticeKind::Expected if words.is_none() => {
+                    words = Some(format!("forecast {} % told {clock}", notice.percent));
+                }
+                NoticeKind::Expected => {}
+            }
         }
     }
     Ok(words)
@@ -198,7 +209,10 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
     let mut books = context.settled_books()?;
     guard::name_rows(&mut budgets, &mut books.prices, &context.config.project);
     let subject = subject(&Known::default(), &books, context)?;
-    let standings = guard::standings(&books.ledger, &budgets, &subject, books.now)?;
+    let mut standings = guard::standings(&books.ledger, &budgets, &subject, books.now)?;
+    for standing in &mut standings {
+        guard::look_ahead(&books.ledger, standing, &budgets.trusted, books.now)?;
+    }
     let estimate = estimate.unwrap_or_default();
     let (prices, project) = (&mut books.prices, &context.config.project.root);
     let row = |name: &str| prices.row_of(Some(project), name);
@@ -295,6 +309,7 @@ fn row_of_standing(standing: &Standing) -> Value {
     row["override_usd"] = json!(standing.added);
     row["left_usd"] = json!(standing.left());
     row["used_percent"] = json!(standing.percent());
+    row["expected_usd"] = json!(standing.expected);
     row["estimated"] = json!(standing.spent.estimated);
     row["unpriced_requests"] = json!(standing.spent.n_unpriced);
     row["exceeded"] = json!(standing.cause(Usd::ZERO).is_some());

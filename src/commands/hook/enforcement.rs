@@ -227,6 +227,9 @@ fn check(
         books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
         (standings, model) = self::standings(session, agent, &asked.project, budgets, &books, config)?;
     }
+    if asked.question == Question::Prompt {
+        guard::look_ahead_to_tell(&books.ledger, &mut standings, &budgets.trusted, books.now)?;
+    }
     if books.ledger.has_override_to_end(books.now)? {
         let mut recording = books.ledger.record(Durability::Repeatable, books.now)?;
         recording.end_overrides()?;

@@ -4,12 +4,13 @@
 #
 #   benches/processes.sh [FOLDER [PART…]]     FOLDER takes up to 3 GB and is removed at the end
 #
-# Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), corpus (1 GB in 6,000 files), growth
-# (10 MB to 1 GB). All of them if none is named. ripgrep, sqlite3 and ccusage are measured where they are installed
+# Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), budget (the hooks before a prompt and a
+# tool, beside a million requests), corpus (1 GB in 6,000 files), growth (10 MB to 1 GB). All of them if none is named. ripgrep, sqlite3 and ccusage are measured where they are installed
 # (`npm install --global ccusage`).
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
+source=$PWD
 cargo build --release --quiet
 cmat="${CMAT_BENCH_PROGRAM:-$PWD/target/release/cmat}"
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/cmat-bench.XXXXXX")
@@ -19,7 +20,7 @@ export CLAUDE_CONFIG_DIR="$HOME/.claude"
 mkdir -p "$HOME/.claude/projects" "$work/project/.claude/data"
 cd "$work/project"
 shift $(($# > 0 ? 1 : 0))
-parts=" ${*:-small hook corpus growth} "
+parts=" ${*:-small hook budget corpus growth} "
 
 # transcripts FOLDER SESSION N_SESSIONS N_REQUESTS PADDING: files of sessions named SESSION-1, SESSION-2 and so on.
 # Each is, for each request, a prompt and two tool results of PADDING bytes and two lines of its answer.
@@ -161,6 +162,31 @@ hooks() {
     rm -f "$work"/dense-*
 }
 
+# asked EVENT: before a prompt or a tool of the session large-1.
+asked() {
+    printf '{"session_id":"large-1","transcript_path":"%s","cwd":"%s","prompt":"go on","tool_name":"Bash","tool_input":{"command":"ls"}}\n' \
+        "$work/large-1.jsonl" "$PWD" | CMAT_NOW=2026-11-21T12:00:00Z "$cmat" hook "$1"
+}
+
+budget() {
+    (cd "$source" && cargo build --release --quiet --example make_ledger)
+    fresh
+    "$source/target/release/examples/make_ledger" "$CMAT_HOME" 1000000
+    transcripts "$work" large 1 9000 3200
+    hook large-1
+    printf '\n%-62s %8s %8s\n' "Before prompts and tools, $(($(stat -c %s "$work/large-1.jsonl") / 1000000)) MB, 1,009,000 requests" 'BEST ms' 'MEDIAN'
+    seq 50 | sed 's/.*/user-prompt/' | times_of 'cmat hook user-prompt, no budget' asked
+    "$cmat" budget set --daily 1000000 >/dev/null
+    seq 50 | sed 's/.*/user-prompt/' | times_of 'the same, a budget of a day' asked
+    seq 50 | sed 's/.*/pre-tool/' | times_of 'cmat hook pre-tool, a budget of a day' asked
+    "$cmat" budget set --monthly 100000000 --forecast 100 >/dev/null
+    seq 50 | sed 's/.*/user-prompt/' | times_of 'cmat hook user-prompt, and one of a month with its forecast' asked
+    seq 50 | sed 's/.*/pre-tool/' | times_of 'cmat hook pre-tool, both' asked
+    "$cmat" budget set --total 100000000 --enhancement enhancement-3 >/dev/null
+    seq 50 | sed 's/.*/user-prompt/' | CMAT_ENHANCEMENT=enhancement-3 times_of 'cmat hook user-prompt, and one of an enhancement' asked
+    rm -f "$work"/large-*
+}
+
 # one_grown: a session of the corpus goes on by 1 MB.
 one_grown() {
     local file="$HOME/.claude/projects/-p-1/1-1.jsonl"
@@ -206,5 +232,6 @@ growth() {
 
 case $parts in *' small '*) small ;; esac
 case $parts in *' hook '*) hooks ;; esac
+case $parts in *' budget '*) budget ;; esac
 case $parts in *' corpus '*) corpus ;; esac
 case $parts in *' growth '*) growth ;; esac

@@ -1,7 +1,10 @@
 //! What a budget is about, and whether that is what is about to cost.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+use crate::attribution;
 
 /// By what spending is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,11 +23,21 @@ pub enum Dimension {
     Agent,
     /// The model, by the id of its price row.
     Model,
+    /// A tag and its value, written `KEY=VALUE`.
+    Tag,
 }
 
 impl Dimension {
-    const ALL: [Self; 7] =
-        [Self::User, Self::Project, Self::Branch, Self::Task, Self::Enhancement, Self::Agent, Self::Model];
+    const ALL: [Self; 8] = [
+        Self::User,
+        Self::Project,
+        Self::Branch,
+        Self::Task,
+        Self::Enhancement,
+        Self::Agent,
+        Self::Model,
+        Self::Tag,
+    ];
 
     /// Returns the word for it.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +49,7 @@ impl Dimension {
             Self::Enhancement => "enhancement",
             Self::Agent => "agent",
             Self::Model => "model",
+            Self::Tag => "tag",
         }
     }
 }
@@ -58,7 +72,7 @@ pub enum ScopeError {
     /// The word before the colon is unknown.
     #[error(
         "`{0}` is no scope: expected `user`, or `project:`, `branch:`, `task:`, `enhancement:`, `agent:` or `model:` \
-         and a name, or `*` for each one on its own"
+         and a name, or `*` for each one on its own, or `tag:KEY=VALUE`"
     )]
     Unknown(String),
     /// There is no name after the colon.
@@ -67,6 +81,9 @@ pub enum ScopeError {
     /// `user` has a name.
     #[error("scope `user` has no name: it is all that you spend")]
     NamedUser,
+    /// A tag has no value, or a key that none can have.
+    #[error("scope `tag` is about one value of a tag: write `tag:KEY=VALUE`, such as `tag:chapter=3`")]
+    Tag,
     /// The name is too long or holds a control character.
     #[error("the name in scope `{0}:…` is longer than 4096 bytes or holds a control character")]
     Name(&'static str),
@@ -88,11 +105,16 @@ impl Scope {
         if name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
             return Err(ScopeError::Name(word));
         }
+        let is_tag =
+            tag(name).is_some_and(|(key, value)| attribution::is_tag_key(key) && !value.trim().is_empty());
+        if dimension == Dimension::Tag && !is_tag {
+            return Err(ScopeError::Tag);
+        }
         Ok(Self { dimension, name: (name != "*").then(|| name.to_owned()) })
     }
 
     /// Returns which one of the scope's kind `subject` is, if the scope is about it; the user has an empty name.
-    pub fn name_of<'a>(&self, subject: &'a Subject) -> Option<&'a str> {
+    pub fn name_of<'a>(&'a self, subject: &'a Subject) -> Option<&'a str> {
         let own = match self.dimension {
             Dimension::User => return Some(""),
             Dimension::Project => subject.project.as_deref(),
@@ -101,6 +123,13 @@ impl Scope {
             Dimension::Enhancement => subject.enhancement.as_deref(),
             Dimension::Agent => subject.agent.as_deref(),
             Dimension::Model => subject.model.as_deref(),
+            Dimension::Tag => {
+                let has = |name: &&str| {
+                    tag(name)
+                        .is_some_and(|(key, value)| subject.tags.get(key).is_some_and(|own| own == value))
+                };
+                return self.name.as_deref().filter(has);
+            }
         };
         own.filter(|own| self.name.as_deref().is_none_or(|name| name == *own))
     }
@@ -137,6 +166,11 @@ impl FromStr for Scope {
     }
 }
 
+/// Returns key and value of a tag as a scope names it.
+pub fn tag(name: &str) -> Option<(&str, &str)> {
+    name.split_once('=').map(|(key, value)| (key.trim(), value))
+}
+
 /// What is about to cost: what the next request of a session will be counted for, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
@@ -152,4 +186,6 @@ pub struct Subject {
     pub agent: Option<String>,
     /// The model, by the id of its price row.
     pub model: Option<String>,
+    /// The tags, each with its value.
+    pub tags: BTreeMap<String, String>,
 }

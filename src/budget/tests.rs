@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::budget::entry::Entry;
 use crate::budget::entry::Place;
+use crate::budget::scope::ScopeError;
 use crate::budget::scope::Subject;
 use crate::budget::standing::Cause;
 use crate::budget::standing::Spent;
@@ -69,7 +70,7 @@ fn an_entry_that_is_no_budget_says_why() {
         ("scope = 'user'\nperiod = 'day'\nlimit = -5", "`limit`: `-5` is negative: an amount is above zero"),
         (
             "scope = 'team'\nperiod = 'day'\nlimit = '5'",
-            "`scope`: `team` is no scope: expected `user`, or `project:`, `branch:`, `task:`, `enhancement:`, `agent:` or `model:` and a name, or `*` for each one on its own",
+            "`scope`: `team` is no scope: expected `user`, or `project:`, `branch:`, `task:`, `enhancement:`, `agent:` or `model:` and a name, or `*` for each one on its own, or `tag:KEY=VALUE`",
         ),
         (
             "scope = 'task'\nperiod = 'day'\nlimit = '5'",
@@ -119,9 +120,15 @@ fn a_scope_is_about_its_own_name_or_each() {
         project: Some("/home/ann/app".to_owned()),
         task: Some("T-1".to_owned()),
         model: Some("claude-opus-4-8".to_owned()),
+        tags: [("chapter".to_owned(), "3".to_owned())].into(),
         ..Subject::default()
     };
     let name = |scope: &str| scope.parse::<Scope>().unwrap().name_of(&subject).map(str::to_owned);
+    assert_eq!(name("tag:chapter=3").as_deref(), Some("chapter=3"));
+    assert_eq!(name("tag:chapter=4"), None);
+    for scope in ["tag:*", "tag:chapter", "tag:chapter=", "tag:a key=3"] {
+        assert_eq!(scope.parse::<Scope>(), Err(ScopeError::Tag), "{scope}");
+    }
     assert_eq!(name("user").as_deref(), Some(""));
     assert_eq!(name("task:T-1").as_deref(), Some("T-1"));
     assert_eq!(name("task:*").as_deref(), Some("T-1"));

@@ -59,7 +59,7 @@ pub enum BudgetCommand {
     before_help = "Example:  cmat budget set --monthly 50 --warn 50,80,100\n          \
                    cmat budget set --total 10 --enhancement checkout",
     group = ArgGroup::new("limit").args(["daily", "weekly", "monthly", "total"]).required(true).multiple(true),
-    group = ArgGroup::new("scope").args(["user", "enhancement", "branch", "task", "model", "agent"])
+    group = ArgGroup::new("scope").args(["user", "enhancement", "branch", "task", "model", "agent", "tag"])
 )]
 pub struct BudgetSetArgs {
     /// How much.
@@ -83,6 +83,9 @@ pub struct BudgetSetArgs {
     /// An agent, or `*`.
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
+    /// A tag with its value, as in CMAT_TAGS.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub tag: Option<String>,
     /// Percentages of the limit that are told once each; 80 and 100 if absent.
     #[arg(long, value_name = "PERCENT,…", value_delimiter = ',')]
     pub warn: Option<Vec<u32>>,

@@ -10,6 +10,7 @@ use crate::cli::BudgetCommand;
 use crate::commands::Context;
 use crate::commands::Exit;
 
+pub(super) use self::overriding::refuse_inside_claude_code;
 pub(super) use self::setting::set_plain;
 pub(super) use self::standing::rows;
 

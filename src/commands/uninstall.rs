@@ -8,6 +8,7 @@ use crate::claude_settings::plan_uninstall;
 use crate::cli::UninstallArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::budget::refuse_inside_claude_code;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::commands::installation;
@@ -26,6 +27,10 @@ use crate::ledger;
 
 pub(super) fn run(args: &UninstallArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let scope = if args.global { Scope::User } else { Scope::Project };
+    if scope == Scope::User && !args.dry_run && installation::holds_budgets(&context.config) {
+        // An agent must not take out what stops it.
+        refuse_inside_claude_code("cmat uninstall --global", context)?;
+    }
     let place = Place::new(scope, &context.config)?;
     let plan = Plan::make(&place, &context.config)?;
     let files = step::run(&plan.steps, '-', Earnest::unless(args.dry_run), context)?;

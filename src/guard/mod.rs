@@ -6,6 +6,7 @@
 pub mod bypass;
 pub mod words;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -54,6 +55,8 @@ pub struct Known<'a> {
     pub agent: Option<&'a str>,
     /// The model that is to be used, by the id of its price row.
     pub model: Option<&'a str>,
+    /// The tags that it was started with, if any.
+    pub tags: Option<&'a BTreeMap<String, String>>,
 }
 
 /// Returns what the next request of a session in `project` will be counted for.
@@ -72,6 +75,7 @@ pub fn subject(ledger: &Ledger, project: &Project, known: &Known<'_>) -> Result<
         task,
         agent: text(known.agent),
         model: text(known.model).or(last.model),
+        tags: known.tags.filter(|tags| !tags.is_empty()).cloned().unwrap_or(last.tags),
     })
 }
 
@@ -192,8 +196,13 @@ pub fn look_ahead_to_tell(
 
 /// Returns which requests count. There is no last instant: a clock that is set back must not make money come back.
 fn filter(budget: &Budget, name: &str, period: Period) -> Filter {
+    let mut name = name;
     let dimension = match budget.scope.dimension {
         scope::Dimension::User => None,
+        scope::Dimension::Tag => scope::tag(name).map(|(key, value)| {
+            name = value;
+            Dimension::Tag(key.to_owned())
+        }),
         scope::Dimension::Project => Some(Dimension::Project),
         scope::Dimension::Branch => Some(Dimension::Branch),
         scope::Dimension::Task => Some(Dimension::Task),

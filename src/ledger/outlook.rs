@@ -1,5 +1,6 @@
 //! What a session was counted for last: what its next request will be counted for, unless somebody says otherwise.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::OptionalExtension as _;
@@ -22,6 +23,8 @@ pub struct Latest {
     pub enhancement: Option<String>,
     /// The model of the last request of the session itself, by the id of its price row.
     pub model: Option<String>,
+    /// The tags of its last request, else of its last binding.
+    pub tags: BTreeMap<String, String>,
 }
 
 impl Ledger {
@@ -31,7 +34,7 @@ impl Ledger {
             .connection
             .prepare_cached(
                 "SELECT branch, task.name, coalesce(task.enhancement, request.enhancement),
-                        (SELECT model FROM charge WHERE charge.request = request.id ORDER BY part LIMIT 1)
+                        (SELECT model FROM charge WHERE charge.request = request.id ORDER BY part LIMIT 1), tags
                  FROM request LEFT JOIN task ON task.id = request.task
                  WHERE owner = (SELECT id FROM session WHERE name = ?1) AND agent_id IS NULL
                  ORDER BY at DESC LIMIT 1",
@@ -42,22 +45,26 @@ impl Ledger {
                     task: row.get(1)?,
                     enhancement: row.get(2)?,
                     model: row.get(3)?,
+                    tags: tags(row.get(4)?),
                 })
             })
             .optional()?;
-        let bound: Option<(Option<String>, Option<String>)> = self
+        let bound: Option<(Option<String>, Option<String>, Option<String>)> = self
             .connection
             .prepare_cached(
-                "SELECT task.name, coalesce(task.enhancement, binding.enhancement)
+                "SELECT task.name, coalesce(task.enhancement, binding.enhancement), tags
                  FROM binding LEFT JOIN task ON task.id = binding.task
                  WHERE session = (SELECT id FROM session WHERE name = ?1) ORDER BY said DESC LIMIT 1",
             )?
-            .query_row([session.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([session.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let mut latest = requested.unwrap_or_default();
-        let (task, enhancement) = bound.unwrap_or_default();
+        let (task, enhancement, bound_tags) = bound.unwrap_or_default();
         latest.task = latest.task.or(task);
         latest.enhancement = latest.enhancement.or(enhancement);
+        if latest.tags.is_empty() {
+            latest.tags = tags(bound_tags);
+        }
         Ok(latest)
     }
 
@@ -88,4 +95,9 @@ impl Ledger {
             .optional()?;
         Ok(found.flatten())
     }
+}
+
+/// Reads a column of tags; one that is no object of texts has none.
+fn tags(column: Option<String>) -> BTreeMap<String, String> {
+    column.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }

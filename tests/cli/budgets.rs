@@ -343,3 +343,27 @@ fn a_budget_tells_once_that_it_is_expected_to_be_passed() {
     user   month   $4.00  $5.00  80 %     $5.50  ! warned 80 % 12:00
     ");
 }
+
+#[test]
+fn a_tag_with_its_value_is_a_scope() {
+    let mut today = request("msg_1", OPUS, [0, 20_000, 0, 0]);
+    today["timestamp"] = "2026-11-21T08:00:00.000Z".into();
+    let project = TestProject::new().session("s-1", &[today]).env("CMAT_TAGS", "chapter=3");
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    project.stdout(["budget", "set", "--total", "0.40", "--tag", "chapter=3"]);
+    project.stdout(["budget", "set", "--total", "0.40", "--tag", "chapter=4"]);
+    assert_snapshot!(project.stdout(["budget", "status"]), @"
+      SCOPE          PERIOD    SPENT    LIMIT   USED  FORECAST  STATE
+      tag:chapter=3  total   $0.5000  $0.4000  125 %         –  x blocks at next prompt
+      tag:chapter=4  total   $0.0000  $0.4000    0 %         –  ok
+    ");
+    let seen = project.run(["budget", "check"]);
+    assert!(seen.contains("budget reached – tag \"chapter=3\" $0.5000 of $0.4000"), "{seen}");
+    let seen = project.env("CMAT_TAGS", "chapter=4").run(["budget", "check"]);
+    assert!(seen.starts_with("ok: $0.4000 left"), "{seen}");
+    assert_snapshot!(self::project().run(["budget", "set", "--total", "1", "--tag", "chapter"]), @"
+    --- stderr
+    Error: scope `tag` is about one value of a tag: write `tag:KEY=VALUE`, such as `tag:chapter=3`
+    --- exit 1
+    ");
+}

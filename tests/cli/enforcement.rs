@@ -5,6 +5,7 @@ use std::process::Child;
 use std::thread;
 
 use insta::assert_snapshot;
+use rusqlite::Connection;
 use serde_json::Value;
 use serde_json::json;
 
@@ -240,4 +241,58 @@ fn sessions_in_parallel_pass_a_budget_by_the_requests_that_are_sent_already() {
     });
     // $60 are 120 requests; one more of each session may have been on its way.
     assert!((120..=120 + SESSIONS).contains(&n_sent), "{n_sent} requests were sent");
+}
+
+/// Returns the program that the installed hook before prompts runs.
+fn installed_program(settings: &str) -> String {
+    let settings: Value = serde_json::from_str(settings).unwrap();
+    let command = settings["hooks"]["UserPromptSubmit"][0]["hooks"][0]["command"].as_str().unwrap();
+    command.split(" hook user-prompt").next().unwrap().trim_matches('\'').to_owned()
+}
+
+#[test]
+fn hooks_that_hold_budgets_are_installed_looked_after_and_taken_out_by_a_person_only() {
+    let project = project(2);
+    let told = "budgets are told, but nothing stops at them";
+    assert!(project.run(["doctor"]).contains(told));
+    project.stdout(["init", "--enforce"]);
+    assert!(project.run(["doctor"]).contains("before prompts and tools"));
+    let path = project.home().join(".claude/settings.json");
+    let settings = fs::read_to_string(&path).unwrap();
+
+    fs::write(&path, settings.replace(&installed_program(&settings), "/gone/cmat")).unwrap();
+    let seen = project.run(["doctor"]);
+    assert!(seen.contains("runs `/gone/cmat`, which is gone"), "{seen}");
+    fs::write(&path, &settings).unwrap();
+
+    let mut uninstall = project.cmat(["uninstall", "--global"]);
+    let seen = project.seen(&uninstall.env("CLAUDECODE", "1").output().unwrap());
+    assert_snapshot!(seen, @"
+    --- stderr
+    Error: cmat uninstall --global is for a person: run it in a terminal of your own, outside of Claude Code
+    --- exit 1
+    ");
+    assert_eq!(fs::read_to_string(&path).unwrap(), settings);
+    let audit = project.stdout(["audit", "--verify"]);
+    assert!(audit.contains("refused         cmat uninstall --global, inside Claude Code"), "{audit}");
+    project.stdout(["uninstall", "--global"]);
+    assert!(project.run(["doctor"]).contains(told));
+}
+
+#[test]
+fn a_ledger_that_somebody_writes_to_or_that_is_newer_does_not_stop_a_client() {
+    let project = project(2);
+    assert!(project.prompt().contains(r#""decision":"block""#));
+    let ledger = project.cmat_home().join("ledger.db");
+    let writer = Connection::open(&ledger).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // All is read already: a check only reads, and waits for nobody.
+    assert!(project.prompt().contains(r#""decision":"block""#));
+    writer.execute_batch("ROLLBACK").unwrap();
+    writer.pragma_update(None, "user_version", 7).unwrap();
+    drop(writer);
+    assert_eq!(project.prompt(), "");
+    let log = fs::read_to_string(project.cmat_home().join("log/cmat.log")).unwrap_or_default();
+    let seen = project.run(["doctor"]);
+    assert!(seen.contains("the budgets could not be checked"), "{seen} {log}");
 }

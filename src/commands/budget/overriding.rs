@@ -89,7 +89,10 @@ pub(super) fn run(asked: &Asked<'_>, context: &mut Context<'_>) -> anyhow::Resul
 }
 
 /// Refuses what an agent may not do; the attempt is kept in the audit.
-pub(super) fn refuse_inside_claude_code(what: &str, context: &Context<'_>) -> anyhow::Result<()> {
+pub(in crate::commands) fn refuse_inside_claude_code(
+    what: &str,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
     if !context.config.inside_claude_code {
         return Ok(());
     }

@@ -103,6 +103,7 @@ fn scope(args: &BudgetSetArgs, context: &Context<'_>) -> anyhow::Result<(Scope, 
         (Dimension::Task, &args.task),
         (Dimension::Model, &args.model),
         (Dimension::Agent, &args.agent),
+        (Dimension::Tag, &args.tag),
     ];
     let named = named.into_iter().find_map(|(dimension, name)| Some((dimension, name.as_deref()?)));
     Ok(match (named, project) {

@@ -264,6 +264,7 @@ pub(super) fn subject(known: &Known<'_>, books: &Books, context: &Context<'_>) -
         task: known.task.or(config.hook.task.as_deref()),
         task_file: task_file.as_ref().map(crate::id::TaskId::as_str),
         enhancement: known.enhancement.or(config.hook.enhancement.as_deref()),
+        tags: known.tags.or(Some(&config.hook.tags)),
         ..known.clone()
     };
     Ok(guard::subject(&books.ledger, &config.project, &known)?)

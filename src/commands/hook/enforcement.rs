@@ -188,6 +188,7 @@ fn standings(
         task: config.hook.task.as_deref(),
         task_file: task_file.as_ref().map(TaskId::as_str),
         enhancement: config.hook.enhancement.as_deref(),
+        tags: Some(&config.hook.tags),
         agent,
         model: None,
     };

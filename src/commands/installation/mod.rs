@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use anyhow::bail;
 
+use crate::claude_settings;
 use crate::claude_settings::Hook;
 use crate::claude_settings::HookScripts;
 use crate::claude_settings::RECORDING;
@@ -111,6 +112,13 @@ impl Place {
     pub(super) fn script(&self) -> PathBuf {
         script::path(&self.folder)
     }
+}
+
+/// Returns whether hooks that hold budgets are installed for all projects.
+pub(super) fn holds_budgets(config: &Config) -> bool {
+    let users = settings_files(config).into_iter().filter(|(scope, _)| *scope == Scope::User);
+    let hooks = users.flat_map(|(_, path)| claude_settings::read_hooks(&path).unwrap_or_default());
+    hooks.into_iter().any(|hook| hook.holds_budgets())
 }
 
 /// Returns what paths in hook commands mean.

@@ -3,10 +3,9 @@
 //! `session-start` binds the session to its task from then on, `session-end` closes the books on it; `stop` and
 //! `subagent-stop` read on in between, so that a session that is killed later has lost little.
 //!
-//! `user-prompt` and `pre-tool` ask the budgets, which may stand in the way; nothing else does:
-//!
 //! A hook never disturbs a session: exit code 0 and an empty stdout, whatever its arguments, stdin or configuration,
-//! because exit code 2 would mean "block" to Claude Code. What it was told is on disk before anything else
+//! because exit code 2 would mean "block" to Claude Code. Only budgets speak: `user-prompt` and `pre-tool` ask them and
+//! may stand in the way, and a session that begins is told what is left. What it was told is on disk before anything else
 //! happens; one deadline bounds all of it; whatever is left is done by the next cmat that runs.
 
 mod enforcement;

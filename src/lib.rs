@@ -42,6 +42,10 @@ pub mod summary;
 
 pub mod estimate;
 
+pub mod cache_use;
+
+pub mod anomaly;
+
 pub mod query;
 
 pub mod report;

@@ -30,6 +30,8 @@ const PURE: &[&str] = &[
     "budget",
     "summary",
     "estimate",
+    "cache_use",
+    "anomaly",
     "query",
     "report",
     "export",

@@ -54,6 +54,7 @@ pub use self::records::ForgetArgs;
 pub use self::records::ReattributeArgs;
 pub use self::records::ReconcileArgs;
 pub use self::records::RepriceArgs;
+pub use self::reports::AnomaliesArgs;
 pub use self::reports::CacheArgs;
 pub use self::reports::Comparison;
 pub use self::reports::ForecastArgs;
@@ -170,6 +171,8 @@ pub enum Command {
     SetBudget(SetBudgetArgs),
     /// Tell what today, this week and this month are expected to come to.
     Forecast(ForecastArgs),
+    /// Tell what stands out: a session or an hour far above the others, a cache that stopped hitting.
+    Anomalies(AnomaliesArgs),
     /// Show what changed prices, limits or records, and who did it.
     Audit(AuditArgs),
     /// Compute what tokens cost, with the arithmetic shown.

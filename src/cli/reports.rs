@@ -7,6 +7,8 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use clap::ValueHint;
 
+use crate::budget::amount;
+use crate::money::Usd;
 use crate::period::DayWords;
 use crate::period::RangeWords;
 use crate::query::Condition;
@@ -74,6 +76,18 @@ pub struct ForecastArgs {
     /// Only requests that have this value, such as branch=main.
     #[arg(long = "where", value_name = "DIMENSION=VALUE")]
     pub conditions: Vec<Condition>,
+}
+
+/// `cmat anomalies`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat anomalies --since this-month")]
+pub struct AnomaliesArgs {
+    /// Which requests; those of the last 30 days if no day is named. All before them are what they are held against.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only what cost so much, in USD.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse, default_value = "0.10", allow_hyphen_values = true)]
+    pub min: Usd,
 }
 
 /// What to compare with.

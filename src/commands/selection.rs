@@ -15,6 +15,9 @@ use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
 
+/// How many days are recent, today included.
+const RECENT_DAYS: u32 = 30;
+
 /// The requests that were asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Selection {
@@ -36,6 +39,15 @@ impl Context<'_> {
             self.check_name(&self.in_full(condition), books)?;
         }
         Ok(Selection { filter: Filter { period, conditions }, days })
+    }
+
+    /// Returns the same; if no day is named, of the last 30 days.
+    pub(super) fn recent_selection(&self, args: &SelectionArgs, books: &Books) -> anyhow::Result<Selection> {
+        let mut args = args.clone();
+        if (args.since, args.until, args.during) == (None, None, None) {
+            args.since = Some(DayWords::Last(RECENT_DAYS));
+        }
+        self.selection(&args, books)
     }
 
     fn period(&self, args: &SelectionArgs) -> anyhow::Result<(Period, Option<Days>)> {

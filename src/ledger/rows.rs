@@ -31,6 +31,8 @@ pub struct ChargedRequest<'row> {
     pub part: u64,
     /// When the request was made, UTC.
     pub at: Timestamp,
+    /// The subagent that made it; `None`: the session itself.
+    pub agent_id: Option<&'row str>,
     /// What kind of charge it is: `message`, …
     pub kind: &'row str,
     /// The price row's id, else the model as the request names it.
@@ -75,7 +77,7 @@ impl<'row> ChargedRequest<'row> {
 }
 
 /// Column of the first dimension.
-const FIRST_KEY: usize = 24;
+const FIRST_KEY: usize = 25;
 
 impl Ledger {
     /// Gives each charge of the requests that pass `filter` to `each`, with its place in the `told` dimensions, until
@@ -99,7 +101,7 @@ impl Ledger {
                  charge.estimated, fact.complete, charge.input, charge.output, charge.cache_write_5m,
                  charge.cache_write_1h, charge.cache_read, charge.web_searches, cost_input, cost_output,
                  cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search,
-                 fact.requests, fact.source, fact.cost_reported{keys}
+                 fact.requests, fact.source, fact.cost_reported, fact.agent_id{keys}
              FROM request AS fact CROSS JOIN charge ON charge.request = fact.id{rest}
              ORDER BY fact.at, fact.id, charge.part",
             rest = question.rest(),
@@ -146,6 +148,7 @@ fn charged<'row>(row: &'row Row<'row>) -> Result<ChargedRequest<'row>, LedgerErr
         request: text(0)?,
         part: count(1)?,
         at: instant(row.get(2)?)?,
+        agent_id: text_or_none(24)?,
         kind: text(3)?,
         model: text(4)?,
         price: row.get(5)?,

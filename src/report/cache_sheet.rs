@@ -13,6 +13,7 @@ use crate::query::CacheGroup;
 use crate::query::Dimension;
 use crate::report::Billing;
 use crate::report::COST_PLACES;
+use crate::report::hit_percent;
 use crate::report::sheet::Asked;
 use crate::report::sheet::Label;
 use crate::report::table;
@@ -63,20 +64,13 @@ pub fn render(by: &[Dimension], groups: &[CacheGroup], calendar: &Calendar) -> S
 
 fn figures(totals: &CacheTotals) -> [String; 6] {
     [
-        hit_rate(totals).unwrap_or_else(|| "–".to_owned()),
+        hit_percent(&totals.tokens).unwrap_or_else(|| "–".to_owned()),
         amount(totals.saved_by_reads),
         amount(totals.premium_5m + totals.premium_1h),
         amount(totals.net()),
         grouped(totals.unread_tokens),
         amount(totals.wasted),
     ]
-}
-
-/// Returns which part of the prompt tokens was read from the cache, in percent with one decimal place.
-fn hit_rate(totals: &CacheTotals) -> Option<String> {
-    let prompt = u128::from(totals.tokens.prompt());
-    let per_mille = (u128::from(totals.tokens.cache_read) * 1000 + prompt / 2).checked_div(prompt)?;
-    Some(format!("{}.{}", per_mille / 10, per_mille % 10))
 }
 
 fn amount(amount: Usd) -> String {
@@ -112,7 +106,7 @@ pub fn document(
 
 fn fields(totals: &CacheTotals) -> Value {
     json!({
-        "hit_percent": hit_rate(totals),
+        "hit_percent": hit_percent(&totals.tokens),
         "input_tokens": totals.tokens.input,
         "output_tokens": totals.tokens.output,
         "cache_write_5m_tokens": totals.tokens.cache_write_5m,

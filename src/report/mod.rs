@@ -3,6 +3,7 @@
 //! Pure: figures in, text or JSON out. The layouts of `costs show` and `costs enhancement` are a contract, byte
 //! for byte (`fixtures/outputs`); everything beyond them stands behind a flag. Rounding happens here only.
 
+pub mod anomaly_sheet;
 pub mod banner;
 pub mod cache_sheet;
 pub mod cost_sheet;
@@ -15,6 +16,7 @@ pub mod table;
 use crate::money::Usd;
 use crate::money::grouped;
 use crate::summary::Totals;
+use crate::usage::TokenUsage;
 
 /// Decimal places of an amount in `costs`.
 pub const COST_PLACES: u32 = 4;
@@ -147,6 +149,13 @@ pub fn percentage(part: Usd, whole: Usd) -> String {
     }
     let per_mille = (part.pico() * 1000 + whole.pico() / 2) / whole.pico();
     format!("{}.{} %", per_mille / 10, per_mille % 10)
+}
+
+/// Returns which part of the prompts was read from the cache, in percent with one decimal place; `None` of nothing.
+pub fn hit_percent(tokens: &TokenUsage) -> Option<String> {
+    let prompt = u128::from(tokens.prompt());
+    let per_mille = (u128::from(tokens.cache_read) * 1000 + prompt / 2).checked_div(prompt)?;
+    Some(format!("{}.{}", per_mille / 10, per_mille % 10))
 }
 
 #[cfg(test)]

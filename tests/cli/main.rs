@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod anomalies;
 mod attribution;
 mod bad_models;
 mod bad_queues;

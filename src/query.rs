@@ -92,6 +92,12 @@ pub enum QueryError {
         /// The text as found, its beginning at most.
         text: String,
     },
+    /// The text names no pull request.
+    #[error("`{text}` is no pull request: expected a number, owner/repository#42, or its address")]
+    NotAPullRequest {
+        /// The text as found, its beginning at most.
+        text: String,
+    },
     /// A condition is about time.
     #[error("`{text}`: days are chosen with --since and --until")]
     TimeCondition {
@@ -140,6 +146,21 @@ impl fmt::Display for Dimension {
     }
 }
 
+/// Splits what `branch:main`, `day:today` or `tag:chapter:3` name into the dimension and the value, as it was written;
+/// `None` if there is no dimension of that name.
+///
+/// ```
+/// use cmat::query::Dimension;
+/// use cmat::query::split_name;
+///
+/// assert_eq!(split_name("branch:a:b"), Some((Dimension::Branch, "a:b")));
+/// assert_eq!(split_name("msg_01"), None);
+/// ```
+pub fn split_name(text: &str) -> Option<(Dimension, &str)> {
+    let mut colons = text.match_indices(':');
+    colons.find_map(|(at, _)| Some((text.get(..at)?.parse().ok()?, text.get(at + 1..)?)))
+}
+
 /// That requests have a value in a dimension, or none: `branch=main`, `task=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
@@ -167,6 +188,51 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.dimension, self.value.as_deref().unwrap_or(""))
     }
+}
+
+/// A pull request as a person names it: `42`, `#42`, `owner/repository#42`, or its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequestName {
+    /// `owner/repository`; `None`: that of the project at hand.
+    pub repository: Option<String>,
+    /// Its number there.
+    pub number: u32,
+}
+
+impl FromStr for PullRequestName {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        pull_request(text).ok_or_else(|| QueryError::NotAPullRequest { text: beginning(text) })
+    }
+}
+
+impl fmt::Display for PullRequestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.repository.as_deref().unwrap_or(""), self.number)
+    }
+}
+
+fn pull_request(text: &str) -> Option<PullRequestName> {
+    let is_name =
+        |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    if let Some((_, path)) = text.split_once("://") {
+        // https://host/owner/repository/pull/42, or …/-/merge_requests/42
+        let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+        let at = parts.iter().position(|part| ["pull", "pulls", "merge_requests"].contains(part))?;
+        let names: Vec<&str> = parts.get(1..at)?.iter().copied().filter(|part| *part != "-").collect();
+        let names = names.iter().all(is_name).then_some(names).filter(|names| names.len() >= 2)?;
+        let repository = Some(names[names.len() - 2..].join("/"));
+        return Some(PullRequestName { repository, number: parts.get(at + 1)?.parse().ok()? });
+    }
+    let (repository, number) = text.rsplit_once('#').unwrap_or(("", text));
+    let number = number.parse().ok()?;
+    if repository.is_empty() {
+        return Some(PullRequestName { repository: None, number });
+    }
+    let (owner, name) = repository.split_once('/')?;
+    let repository = [owner, name].iter().all(is_name).then(|| repository.to_owned())?;
+    Some(PullRequestName { repository: Some(repository), number })
 }
 
 /// Which requests a question is about.
@@ -277,5 +343,23 @@ mod tests {
             filter.alternatives(),
             [(&Dimension::Branch, vec![Some("main"), Some("a=b")]), (&Dimension::Task, vec![None]),]
         );
+    }
+
+    #[test]
+    fn a_pull_request_is_named_in_several_ways() {
+        let check = |text: &str, expected: Option<(Option<&str>, u32)>| {
+            let found = text.parse::<PullRequestName>().ok();
+            let found = found.as_ref().map(|name| (name.repository.as_deref(), name.number));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("42", Some((None, 42)));
+        check("#42", Some((None, 42)));
+        check("o/r#42", Some((Some("o/r"), 42)));
+        check("https://github.com/o/r/pull/42", Some((Some("o/r"), 42)));
+        check("https://gitlab.com/g/o/r/-/merge_requests/42/", Some((Some("o/r"), 42)));
+        let no_names = ["", "-1", "x", "o#1", "o/r#", "o /r#1", "\u{1b}/r#1", "https://github.com/o/pull/x"];
+        for text in no_names.iter().chain(&["x://pull/1"]) {
+            check(text, None);
+        }
     }
 }

@@ -207,6 +207,19 @@ impl TaskSummary {
     }
 }
 
+/// Requests with their charges, in the order they were made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExplainedRequests {
+    /// The first of them, or all.
+    pub first: Vec<ExplainedRequest>,
+    /// How many there are in all.
+    pub n_all: u64,
+    /// How many of all are no requests, but what clients counted beyond them.
+    pub n_not_itemised: u64,
+    /// Lines of transcripts that tell of all of them.
+    pub n_lines: u64,
+}
+
 /// A request with its charges: all that is needed to compute its cost by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedRequest {

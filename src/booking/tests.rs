@@ -120,7 +120,7 @@ proptest! {
                 let summary = books.ledger.task_summary(row).unwrap();
                 let of_models: Usd = summary.models.iter().map(|(_, totals)| totals.cost.total()).sum();
                 let of_sessions: Usd = summary.sessions.iter().map(|share| share.totals.cost.total()).sum();
-                let explained = books.ledger.explain(Scope::Task(row)).unwrap();
+                let explained = books.ledger.explain(Scope::Task(row), None).unwrap().first;
                 let of_requests: Usd = explained.iter().map(|request| request.cost()).sum();
                 prop_assert_eq!((of_models, of_sessions, of_requests), (summary.cost(), summary.cost(), summary.cost()));
                 let requests = explained.iter().filter(|request| !request.not_itemised);

@@ -5,6 +5,7 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 
 use crate::cli::names;
+use crate::cli::reports::SelectionArgs;
 use crate::cli::task::moment;
 
 /// `cmat calc`
@@ -65,11 +66,17 @@ pub struct EstimateArgs {
 
 /// `cmat explain`
 #[derive(Debug, Args)]
-#[command(before_help = "Example:  cmat explain task_1702345678_12345")]
+#[command(
+    before_help = "Example:  cmat explain task_1702345678_12345\n          cmat explain branch:feature/login --during last-week"
+)]
 pub struct ExplainArgs {
-    /// Task, session or request id (`msg_…`, `req_…`).
-    #[arg(add = ArgValueCandidates::new(names::tasks))]
+    /// Task, session or request id (`msg_…`, `req_…`), or DIMENSION:VALUE, such as enhancement:checkout, branch:main,
+    /// day:2026-11-20, ticket:PAY-12, pr:42; any dimension of `cmat report --by`. `task:` are those without a task.
+    #[arg(value_name = "WHAT", add = ArgValueCandidates::new(names::tasks))]
     pub what: String,
+    /// Which requests of it.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
     /// All requests, not only the first 50.
     #[arg(long)]
     pub all: bool,

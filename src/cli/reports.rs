@@ -13,6 +13,7 @@ use crate::period::DayWords;
 use crate::period::RangeWords;
 use crate::query::Condition;
 use crate::query::Dimension;
+use crate::query::PullRequestName;
 
 /// Which requests a question is about.
 #[derive(Debug, Clone, Default, Args)]
@@ -35,17 +36,21 @@ pub struct SelectionArgs {
 /// `cmat report`
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Example:  cmat report --by branch,model --during last-week\n          cmat report --by enhancement --since this-month --compare previous"
+    before_help = "Example:  cmat report --by branch,model --during last-week\n          cmat report --by enhancement --since this-month --compare previous\n          cmat report --pr 42 --format markdown"
 )]
 pub struct ReportArgs {
-    /// What to group by: hour, day, week, month, task, enhancement, branch, agent, operation, skill, model, session,
-    /// project;
-    /// several between commas. [default: day, or model in a comparison]
+    /// What to group by: hour, day, week, month, task, enhancement, branch, ticket, pr, commit, agent, skill, command,
+    /// mcp-server, operation, model, session, project, user, tag:KEY; several between commas. [default: day; model in a
+    /// comparison or of a pull request]
     #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',')]
     pub by: Vec<Dimension>,
     /// Which requests.
     #[command(flatten)]
     pub selection: SelectionArgs,
+    /// Only requests that went into this pull request: 42 of the project at hand, or owner/repository#42. As Markdown
+    /// the report begins with a hidden mark, by which CI finds its comment again.
+    #[arg(long, value_name = "N")]
+    pub pr: Option<PullRequestName>,
     /// Show the models of each row.
     #[arg(long)]
     pub breakdown: bool,

@@ -12,7 +12,7 @@ use crate::commands::Exit;
 
 pub(super) use self::overriding::refuse_inside_claude_code;
 pub(super) use self::setting::set_plain;
-pub(super) use self::standing::rows;
+pub(super) use self::standing::Stands;
 
 pub(super) fn run(command: &BudgetCommand, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     match command {

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &[OsString]) {
     // The panic's message would reach the user; it goes to the log instead.
     panic::set_hook(Box::new(|panicked| tracing::error!(%panicked, "the hook panicked")));
     let outcome = panic::catch_unwind(|| {
-        let config = Config::read(None).or_else(|_unusable| Config::without_file(None))?;
+        let config = Config::for_hook()?;
         let event = arguments.first().and_then(|event| event.to_str());
         if let Some(question) = event.and_then(Question::from_name) {
             let fixed = Fixed::read(arguments);

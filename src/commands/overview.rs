@@ -1,10 +1,12 @@
-//! `cmat` alone, and `cmat status`: what was spent today, in seven days and this month, and on which tasks.
+//! `cmat` alone, and `cmat status`: what was spent today, in seven days and this month, how the budgets stand, and the
+//! dearest tasks.
 
 use serde_json::Value;
 use serde_json::json;
 
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::budget::Stands;
 use crate::commands::complain;
 use crate::period::DayWords;
 use crate::period::Days;
@@ -32,7 +34,7 @@ const PERIODS: [(&str, DayWords); 3] = [
 ];
 
 pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let books = context.asked_books()?;
+    let mut books = context.asked_books()?;
     let calendar = context.config.calendar.clone();
     let mut periods: Vec<(&str, Days, Totals)> = Vec::new();
     for (name, words) in PERIODS {
@@ -48,12 +50,16 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut tasks = Sheet::new(&by, groups, None, &calendar, context.config.billing);
     tasks.sort(Order::Cost);
     tasks.keep_top(TOP_TASKS);
+    let budgets = Stands::read(&mut books, context)?;
     if context.global.json {
-        let document = document(&periods, &tasks, longest, context);
+        let document = document(&periods, &budgets, &tasks, longest, context);
         context.print_json(&document)?;
     } else {
         let rows = periods.iter().map(|(name, _, totals)| ((*name).to_owned(), totals));
         write!(context.out, "{}", cost_sheet::totals_table("SPENT", rows))?;
+        if !budgets.is_empty() {
+            write!(context.out, "\n{}", budgets.table(&books)?)?;
+        }
         if !tasks.rows.is_empty() {
             let text = sheet::text(&tasks, Repeats::Written, None);
             write!(context.out, "\n  30 days, dearest tasks\n{text}")?;
@@ -73,6 +79,7 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
 /// Returns `cmat.overview/1`.
 fn document(
     periods: &[(&str, Days, Totals)],
+    budgets: &Stands,
     tasks: &Sheet,
     days_of_tasks: Days,
     context: &Context<'_>,
@@ -103,6 +110,7 @@ fn document(
         "currency": "USD",
         "billing": context.config.billing.as_str(),
         "rows": rows.collect::<Vec<_>>(),
+        "budgets": budgets.json(),
         "tasks": { "days": [days_of_tasks.first, days_of_tasks.last], "rows": top.collect::<Vec<_>>() },
     })
 }

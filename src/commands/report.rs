@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::booking::Books;
 use crate::cli::Comparison;
 use crate::cli::Format;
 use crate::cli::ReportArgs;
@@ -9,6 +10,7 @@ use crate::cli::SelectionArgs;
 use crate::cli::SortBy;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::NotFound;
 use crate::commands::Usage;
 use crate::commands::complain;
 use crate::commands::selection::Selection;
@@ -17,17 +19,23 @@ use crate::disk::replace;
 use crate::disk::replace::Access;
 use crate::disk::replace::ReplaceError;
 use crate::period::Days;
+use crate::period::Period;
 use crate::period::Unit;
+use crate::printable::Printable;
 use crate::printable::printable_json;
 use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
+use crate::query::Key;
+use crate::query::PullRequestName;
+use crate::report;
 use crate::report::Billing;
 use crate::report::sheet;
 use crate::report::sheet::Asked;
 use crate::report::sheet::Order;
 use crate::report::sheet::Repeats;
 use crate::report::sheet::Sheet;
+use crate::summary::Elsewhere;
 
 pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let by = dimensions(args)?;
@@ -36,7 +44,10 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
     }
     let books = context.asked_books()?;
     let calendar = context.config.calendar.clone();
-    let selection = context.selection(&args.selection, &books)?;
+    let selection = match &args.pr {
+        Some(name) => of_pull_request(name, &args.selection, &books, context)?,
+        None => context.selection(&args.selection, &books)?,
+    };
     let compared = compared_days(args, &selection, context)?;
     let groups = books.ledger.groups(&selection.filter, &by, &calendar)?;
     let before = match compared {
@@ -67,15 +78,79 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
     }
     let text = rendered(args, &sheet, &asked, context)?;
     write(&text, args, context)?;
+    let elsewhere = books.ledger.elsewhere_passing(&selection.filter)?;
+    if elsewhere.entries > 0 {
+        complain(&not_in_report(&elsewhere));
+    }
     context.remark(&sheet.total.totals);
     Ok(context.certain_exit(&sheet.total.totals))
+}
+
+/// Returns what a person should know of figures that are of no requests.
+fn not_in_report(elsewhere: &Elsewhere) -> String {
+    format!(
+        "not in this report: ${} that other writers of task queues recorded (`cmat costs show`)",
+        elsewhere.cost.rounded(report::COST_PLACES)
+    )
+}
+
+/// Returns which requests are meant of those that went into a pull request.
+///
+/// A number alone is one of the project at hand, whether its repository was recorded with it or not.
+pub(super) fn of_pull_request(
+    name: &PullRequestName,
+    selection: &SelectionArgs,
+    books: &Books,
+    context: &Context<'_>,
+) -> anyhow::Result<Selection> {
+    let by = Dimension::PullRequest;
+    let mut selection = selection.clone();
+    if name.repository.is_some() {
+        selection.conditions.push(Condition { dimension: by, value: Some(name.to_string()) });
+        return context.selection(&selection, books);
+    }
+    if !selection.conditions.iter().any(|condition| condition.dimension == Dimension::Project) {
+        selection.conditions.push(here());
+    }
+    let mut selected = context.selection(&selection, books)?;
+    let all_days = Filter { period: Period::ALL, ..selected.filter.clone() };
+    let found = books.ledger.groups(&all_days, std::slice::from_ref(&by), &context.config.calendar)?;
+    let mut names: Vec<String> = found
+        .into_iter()
+        .filter_map(|group| match group.keys.into_iter().next() {
+            Some(Key::Name(name)) => Some(name),
+            _ => None,
+        })
+        .collect();
+    names.retain(|found| found.parse().is_ok_and(|found: PullRequestName| found.number == name.number));
+    let mut of_repositories = names.iter().filter(|name| !name.starts_with('#'));
+    match (of_repositories.next(), of_repositories.next()) {
+        (Some(first), Some(second)) => Err(Usage(format!(
+            "several repositories have a pull request {name}: name one of {}, {} …",
+            Printable(first),
+            Printable(second)
+        ))
+        .into()),
+        _ if names.is_empty() => Err(NotFound(format!(
+            "no request of this project went into pull request {name}; `cmat report --by pr` shows all"
+        ))
+        .into()),
+        _ => {
+            let values = names.into_iter().map(Some);
+            selected.filter.conditions.extend(values.map(|value| Condition { dimension: by.clone(), value }));
+            Ok(selected)
+        }
+    }
+}
+
+fn here() -> Condition {
+    Condition { dimension: Dimension::Project, value: Some(".".to_owned()) }
 }
 
 /// Returns the question for all tasks of the project at hand.
 pub(super) fn of_project(selection: &SelectionArgs) -> ReportArgs {
     let mut selection = selection.clone();
-    let here = Condition { dimension: Dimension::Project, value: Some(".".to_owned()) };
-    selection.conditions.push(here);
+    selection.conditions.push(here());
     question(vec![Dimension::Enhancement, Dimension::Task], None, &selection)
 }
 
@@ -88,6 +163,7 @@ fn question(by: Vec<Dimension>, top: Option<u32>, selection: &SelectionArgs) -> 
     ReportArgs {
         by,
         selection: selection.clone(),
+        pr: None,
         breakdown: false,
         compare: None,
         top,
@@ -106,7 +182,8 @@ fn dimensions(args: &ReportArgs) -> anyhow::Result<Vec<Dimension>> {
         }
     }
     if by.is_empty() {
-        by.push(if args.compare.is_some() { Dimension::Model } else { Dimension::Time(Unit::Day) });
+        let is_of_models = args.compare.is_some() || args.pr.is_some();
+        by.push(if is_of_models { Dimension::Model } else { Dimension::Time(Unit::Day) });
     }
     if args.breakdown && !by.contains(&Dimension::Model) {
         by.push(Dimension::Model);
@@ -164,7 +241,7 @@ fn rendered(
         Format::Plain => sheet::text(sheet, Repeats::Written, None),
         Format::Json => format!("{}\n", printable_json(&sheet::json(sheet, asked))),
         Format::Csv => sheet::csv(sheet),
-        Format::Markdown => sheet::markdown(sheet, None),
+        Format::Markdown => sheet::markdown(sheet, args.pr.as_ref().map(|name| name.number)),
         Format::Html => sheet::html(sheet, &caption(asked, context)),
     })
 }

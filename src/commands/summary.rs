@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli::SummaryArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::budget::Stands;
 use crate::money::Usd;
 use crate::money::grouped;
 use crate::period::DayWords;
@@ -19,7 +20,7 @@ use crate::report::sheet::Repeats;
 use crate::report::sheet::Sheet;
 
 pub(super) fn run(args: &SummaryArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let books = context.asked_books()?;
+    let mut books = context.asked_books()?;
     let calendar = context.config.calendar.clone();
     let days = context.days(DayWords::Last(args.days), DayWords::DaysAgo(0))?;
     let filter = Filter { period: calendar.period_of(days), ..Filter::ALL };
@@ -30,6 +31,7 @@ pub(super) fn run(args: &SummaryArgs, context: &mut Context<'_>) -> anyhow::Resu
     };
     let (models, operations) = (sheet(Dimension::Model)?, sheet(Dimension::Operation)?);
     let totals = models.total.totals.clone();
+    let budgets = Stands::read(&mut books, context)?;
     let daily = totals.cost.total().average(args.days.into()).unwrap_or_default();
     if context.global.json {
         let asked = Asked {
@@ -43,6 +45,7 @@ pub(super) fn run(args: &SummaryArgs, context: &mut Context<'_>) -> anyhow::Resu
         document["daily_average_usd"] = json!(daily);
         document["models"] = sheet::json(&models, &asked)["rows"].take();
         document["operations"] = sheet::json(&operations, &asked)["rows"].take();
+        document["budgets"] = budgets.json().into();
         document["totals"] = sheet::json(&models, &asked)["totals"].take();
         document["warnings"] = report::json::warnings(&totals).into();
         context.print_json(&document)?;
@@ -67,6 +70,9 @@ pub(super) fn run(args: &SummaryArgs, context: &mut Context<'_>) -> anyhow::Resu
             for part in [&models, &operations] {
                 write!(context.out, "\n{}", sheet::text(part, Repeats::Written, None))?;
             }
+        }
+        if !budgets.is_empty() {
+            write!(context.out, "\n{}", budgets.table(&books)?)?;
         }
     }
     context.remark(&totals);

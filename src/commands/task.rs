@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use anyhow::anyhow;
 use anyhow::bail;
 use jiff::Timestamp;
 use serde_json::json;
@@ -32,6 +31,7 @@ use crate::ledger::task::TaskRow;
 use crate::money::Usd;
 use crate::printable::Printable;
 use crate::project::Project;
+use crate::query::PullRequestName;
 use crate::report;
 use crate::report::Certainty;
 use crate::report::json as documents;
@@ -150,15 +150,10 @@ fn assign(
 fn link(id: &str, pr: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let task = TaskId::new(id)?;
     let root = context.config.project.root.clone();
-    let named = pull_request(pr).ok_or_else(|| {
-        anyhow!(
-            "`{}` is no pull request: expected a number, owner/repository#42, or its address",
-            Printable(pr)
-        )
-    })?;
-    let pr = match named {
-        (Some(repository), number) => format!("{repository}#{number}"),
-        (None, number) => format!("{}#{number}", git::repository(&root).unwrap_or_default()),
+    let named: PullRequestName = pr.parse()?;
+    let pr = match named.repository {
+        Some(_) => named.to_string(),
+        None => PullRequestName { repository: git::repository(&root), ..named }.to_string(),
     };
     let mut books = context.settled_books()?;
     if !costs::is_known_task(&task, &books, &context.config.project)? {
@@ -175,27 +170,6 @@ fn link(id: &str, pr: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         writeln!(context.out, "{task} went into {}", Printable(&pr))?;
     }
     Ok(Exit::Done)
-}
-
-/// Returns the repository, if one is named, and the number of a pull request.
-fn pull_request(text: &str) -> Option<(Option<String>, u32)> {
-    let is_name =
-        |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
-    if let Some((_, path)) = text.split_once("://") {
-        // https://host/owner/repository/pull/42, or …/-/merge_requests/42
-        let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-        let at = parts.iter().position(|part| ["pull", "pulls", "merge_requests"].contains(part))?;
-        let names: Vec<&str> = parts[1..at].iter().copied().filter(|part| *part != "-").collect();
-        let names = names.iter().all(is_name).then_some(names).filter(|names| names.len() >= 2)?;
-        return Some((Some(names[names.len() - 2..].join("/")), parts.get(at + 1)?.parse().ok()?));
-    }
-    let (repository, number) = text.rsplit_once('#').unwrap_or(("", text));
-    let number = number.parse().ok()?;
-    if repository.is_empty() {
-        return Some((None, number));
-    }
-    let (owner, name) = repository.split_once('/')?;
-    [owner, name].iter().all(is_name).then(|| (Some(repository.to_owned()), number))
 }
 
 /// Takes the text for a session, else for a branch of this project; returns the project that its task is one of.
@@ -332,25 +306,4 @@ fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         report::amount(summary.cost(), Certainty::of(&summary.totals))
     )?;
     Ok(Exit::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pull_request_is_named_in_several_ways() {
-        let check = |text: &str, expected: Option<(Option<&str>, u32)>| {
-            let expected = expected.map(|(repository, number)| (repository.map(str::to_owned), number));
-            assert_eq!(pull_request(text), expected, "{text}");
-        };
-        check("42", Some((None, 42)));
-        check("#42", Some((None, 42)));
-        check("o/r#42", Some((Some("o/r"), 42)));
-        check("https://github.com/o/r/pull/42", Some((Some("o/r"), 42)));
-        check("https://gitlab.com/g/o/r/-/merge_requests/42/", Some((Some("o/r"), 42)));
-        for text in ["", "-1", "x", "o#1", "o/r#", "o /r#1", "\u{1b}/r#1", "https://github.com/o/pull/x"] {
-            check(text, None);
-        }
-    }
 }

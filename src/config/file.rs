@@ -109,11 +109,24 @@ impl ConfigFile {
         let files: [(PathBuf, Writer); 3] = [
             (worktree.join(".claude/cmat.local.toml"), Writer::Project),
             (worktree.join(".claude/cmat.toml"), Writer::Project),
-            (user_dir.join("config.toml"), Writer::User),
+            Self::user_file(user_dir),
         ];
         files.iter().try_fold(Self::default(), |stronger, (path, writer)| {
             Ok(stronger.over(Self::read(path, *writer)?))
         })
+    }
+
+    /// Returns what the user's `config.toml` says.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not a configuration of cmat.
+    pub(super) fn of_user(user_dir: &Path) -> anyhow::Result<Self> {
+        let (path, writer) = Self::user_file(user_dir);
+        Self::read(&path, writer)
+    }
+
+    fn user_file(user_dir: &Path) -> (PathBuf, Writer) {
+        (user_dir.join("config.toml"), Writer::User)
     }
 
     /// Returns what both say; this file goes before the other.

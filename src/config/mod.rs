@@ -106,16 +106,36 @@ impl Config {
     pub fn read(project: Option<&Path>) -> anyhow::Result<Self> {
         let surroundings = Self::without_file(project)?;
         let file = ConfigFile::in_force(&surroundings.project.worktree, &surroundings.user_dir)?;
+        surroundings.with(&file)
+    }
+
+    /// Reads the surroundings for a hook, which goes on whatever the files say: where one of the project's is broken,
+    /// the user's alone counts; where that one is, none.
+    ///
+    /// # Errors
+    /// If there is neither a home folder nor `CMAT_HOME`, or no present folder.
+    pub fn for_hook() -> anyhow::Result<Self> {
+        let surroundings = Self::without_file(None)?;
+        let (worktree, user_dir) = (&surroundings.project.worktree, &surroundings.user_dir);
+        let all = ConfigFile::in_force(worktree, user_dir).and_then(|file| surroundings.clone().with(&file));
+        let usable = all.or_else(|_broken| {
+            ConfigFile::of_user(user_dir).and_then(|file| surroundings.clone().with(&file))
+        });
+        Ok(usable.unwrap_or(surroundings))
+    }
+
+    /// Takes what the files say.
+    fn with(self, file: &ConfigFile) -> anyhow::Result<Self> {
         let named = variable("CMAT_TZ").map(|name| time_zone(&name.to_string_lossy()).context("CMAT_TZ"));
         let calendar = Calendar {
             zone: named.transpose()?.or_else(|| file.zone()).unwrap_or_else(TimeZone::system),
             week_start: file.week_start(),
         };
         file.rules()?;
-        Ok(Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), ..surroundings })
+        Ok(Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), ..self })
     }
 
-    /// Reads the surroundings without configuration files: what a hook falls back to if one is broken.
+    /// Reads the surroundings without configuration files.
     ///
     /// # Errors
     /// If there is neither a home folder nor `CMAT_HOME`, or no present folder.

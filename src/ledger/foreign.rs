@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
+use rusqlite::ToSql;
 use rusqlite::params;
 
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::dimensions::Question;
 use crate::ledger::health::Counted;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
@@ -22,6 +24,9 @@ use crate::ledger::signed;
 use crate::ledger::task::TaskRow;
 use crate::ledger::unsigned;
 use crate::money::Usd;
+use crate::query::Condition;
+use crate::query::Dimension;
+use crate::query::Filter;
 use crate::summary::Elsewhere;
 
 /// A queue that should show a task.
@@ -154,12 +159,37 @@ impl Ledger {
     }
 
     fn counted(&self, task: TaskRow, before: i64) -> Result<Elsewhere, LedgerError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT count(*), coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cache_write), 0),
-                    coalesce(sum(cache_read), 0), coalesce(sum(cost), 0)
-             FROM foreign_figures WHERE task = ?1 AND adopted AND id < ?2",
-        )?;
-        let counts: [i64; 6] = statement.query_row([task.0, before], |row| {
+        self.sum("foreign_figures AS fact WHERE task = ?1 AND adopted AND id < ?2", &[&task.0, &before])
+    }
+
+    /// Returns what other writers recorded that would pass `filter` if it were of requests, dated by when it was found;
+    /// nothing if the filter is about more than tasks, enhancements, projects and days: it is known of requests only.
+    pub fn elsewhere_passing(&self, filter: &Filter) -> Result<Elsewhere, LedgerError> {
+        let is_known = |condition: &Condition| {
+            matches!(condition.dimension, Dimension::Task | Dimension::Enhancement | Dimension::Project)
+        };
+        if !filter.conditions.iter().all(is_known) {
+            return Ok(Elsewhere::default());
+        }
+        let question = Question::about(filter);
+        let source = format!(
+            "(SELECT foreign_figures.*, seen AS at, NULL AS enhancement,
+                     (SELECT project FROM task WHERE id = foreign_figures.task) AS project
+              FROM foreign_figures WHERE adopted) AS fact{}",
+            question.rest()
+        );
+        self.sum(&source, &question.parameters())
+    }
+
+    /// Returns the sum of figures that are called `fact`.
+    fn sum(&self, source: &str, parameters: &[&dyn ToSql]) -> Result<Elsewhere, LedgerError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT count(*), coalesce(sum(fact.input), 0), coalesce(sum(fact.output), 0),
+                    coalesce(sum(fact.cache_write), 0), coalesce(sum(fact.cache_read), 0),
+                    coalesce(sum(fact.cost), 0)
+             FROM {source}"
+        ))?;
+        let counts: [i64; 6] = statement.query_row(parameters, |row| {
             Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
         })?;
         let [entries, input, output, cache_write, cache_read, cost] = counts;

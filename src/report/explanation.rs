@@ -6,7 +6,6 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::money::Usd;
 use crate::money::grouped;
 use crate::pricing::Price;
 use crate::pricing::PriceSource;
@@ -19,6 +18,7 @@ use crate::summary::ClientSays;
 use crate::summary::Elsewhere;
 use crate::summary::ExplainedCharge;
 use crate::summary::ExplainedRequest;
+use crate::summary::ExplainedRequests;
 use crate::summary::ToldBy;
 use crate::summary::Totals;
 
@@ -32,10 +32,11 @@ pub enum Length {
 }
 
 impl Length {
-    fn limit(self) -> usize {
+    /// Returns how many requests that are at most; `None`: as many as there are.
+    pub fn limit(self) -> Option<u32> {
         match self {
-            Self::Short => 50,
-            Self::Whole => usize::MAX,
+            Self::Short => Some(50),
+            Self::Whole => None,
         }
     }
 }
@@ -43,8 +44,8 @@ impl Length {
 /// What is explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
-    /// The requests, in the order they were made.
-    pub requests: Vec<ExplainedRequest>,
+    /// The requests.
+    pub requests: ExplainedRequests,
     /// What the clients of their sessions say.
     pub clients_say: Vec<ClientSays>,
     /// What other writers recorded beside them.
@@ -53,26 +54,25 @@ pub struct Explained {
     pub totals: Totals,
 }
 
-/// Returns an explanation as text.
-pub fn render(explained: &Explained, length: Length) -> String {
+/// Returns an explanation as text: the requests that are at hand, and what all of them come to.
+pub fn render(explained: &Explained) -> String {
     let requests = &explained.requests;
     let mut text = String::from("  times in UTC, prices in USD per million tokens\n");
-    for request in requests.iter().take(length.limit()) {
+    for request in &requests.first {
         explain_request(&mut text, request);
     }
-    let total: Usd = requests.iter().map(ExplainedRequest::cost).sum();
-    let n_lines: u64 = requests.iter().map(|request| request.n_lines).sum();
-    let n_requests = n_itemised(requests);
-    let n_more = requests.len().saturating_sub(length.limit());
-    let more = if n_more > 0 { format!("… {n_more} more (--all)   ") } else { String::new() };
+    let total = explained.totals.cost.total();
+    let n_requests = requests.n_all - requests.n_not_itemised;
+    let n_more = requests.n_all.saturating_sub(requests.first.len() as u64);
+    let more = if n_more > 0 { format!("… {} more (--all)   ", grouped(n_more)) } else { String::new() };
     let certainty = Certainty::of(&explained.totals);
-    let n_repeats = n_lines.saturating_sub(n_requests);
+    let n_repeats = requests.n_lines.saturating_sub(n_requests);
     let repeats = if n_repeats == 1 { "repeat" } else { "repeats" };
     let _infallible = writeln!(
         text,
         "  {more}Σ ${total} → {}   lines read {}, distinct requests {} ({} {repeats} ignored)",
         amount(total, certainty),
-        grouped(n_lines),
+        grouped(requests.n_lines),
         grouped(n_requests),
         grouped(n_repeats),
     );
@@ -95,10 +95,6 @@ pub fn render(explained: &Explained, length: Length) -> String {
         );
     }
     text
-}
-
-fn n_itemised(requests: &[ExplainedRequest]) -> u64 {
-    requests.iter().filter(|request| !request.not_itemised).count() as u64
 }
 
 fn explain_request(text: &mut String, request: &ExplainedRequest) {
@@ -209,13 +205,12 @@ fn row_of(charge: &ExplainedCharge) -> String {
 /// Returns `cmat.explain/1`: every request, every charge, the whole price row.
 pub fn document(what: &str, explained: &Explained) -> Value {
     let requests = &explained.requests;
-    let total: Usd = requests.iter().map(ExplainedRequest::cost).sum();
     json!({
         "schema": "cmat.explain/1",
         "what": what,
-        "requests": n_itemised(requests),
-        "lines": requests.iter().map(|request| request.n_lines).sum::<u64>(),
-        "cost_usd": total,
+        "requests": requests.n_all - requests.n_not_itemised,
+        "lines": requests.n_lines,
+        "cost_usd": explained.totals.cost.total(),
         "recorded_elsewhere_usd": explained.elsewhere.cost,
         "clients_say": explained.clients_say.iter().map(|says| json!({
             "session": says.session,
@@ -227,7 +222,7 @@ pub fn document(what: &str, explained: &Explained) -> Value {
         "estimated": explained.totals.estimated,
         "lower_bound": explained.totals.lower_bound,
         "unpriced_models": explained.totals.unpriced_models,
-        "rows": requests.iter().map(request_row).collect::<Vec<_>>(),
+        "rows": requests.first.iter().map(request_row).collect::<Vec<_>>(),
     })
 }
 

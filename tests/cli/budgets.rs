@@ -71,6 +71,21 @@ fn budgets_are_set_and_stand_as_what_was_spent() {
 }
 
 #[test]
+fn what_was_spent_is_told_with_the_budgets() {
+    let project = project();
+    assert!(!project.stdout(["status"]).contains("LIMIT"));
+    project.stdout(["budget", "set", "--monthly", "1"]);
+    let status = project.stdout(["budget", "status"]);
+    assert!(status.contains("month"));
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&project.stdout(arguments)).unwrap() };
+    let rows = json(&["budget", "status", "--json"])["rows"].take();
+    for command in ["status", "summary"] {
+        assert!(project.stdout([command]).contains(&status), "{command}");
+        assert_eq!(json(&[command, "--json"])["budgets"], rows, "{command}");
+    }
+}
+
+#[test]
 fn a_check_says_whether_an_amount_may_be_spent() {
     let project = project();
     assert_snapshot!(project.stdout(["budget", "check", "--estimate", "1000"]), @"ok: no budget holds here");

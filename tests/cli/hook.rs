@@ -406,3 +406,18 @@ fn no_event_disturbs_a_session() {
         }
     }
 }
+
+#[test]
+fn a_broken_file_of_the_project_takes_nothing_from_the_users_own() {
+    let project = TestProject::new()
+        .task("task_1", "a")
+        .file(".claude/cmat.toml", "timezone = [")
+        .session("s-1", &[request("msg_1", "claude-of-tomorrow", [1_000, 100, 0, 0])]);
+    let user_dir = project.home().join(".config/cmat");
+    fs::create_dir_all(&user_dir).unwrap();
+    fs::write(user_dir.join("config.toml"), "unknown_model = \"unpriced\"").unwrap();
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    project.write(".claude/cmat.toml", "");
+    let seen = project.run(["costs", "show", "task_1"]);
+    assert!(seen.contains("without a price: claude-of-tomorrow"), "{seen}");
+}

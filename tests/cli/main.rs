@@ -21,6 +21,7 @@ mod doctor_fix;
 mod documents;
 mod enforcement;
 mod estimates;
+mod explain;
 mod exports;
 mod foreign_text;
 mod hook;

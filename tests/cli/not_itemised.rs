@@ -133,7 +133,7 @@ fn what_is_forgotten_does_not_come_back_as_a_remainder() {
     project.run(["reconcile", "--all"]);
     assert_snapshot!(project.run(["explain", "s-1"]), @r"
     --- stderr
-    Error: no task, session or request `s-1` has a recorded cost
+    Error: no task, session or request `s-1` has a recorded cost; others are named as in branch:main, day:today
     --- exit 1
     ");
 }

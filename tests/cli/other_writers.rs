@@ -90,6 +90,17 @@ fn a_session_of_another_machine_is_added_as_recorded_elsewhere() {
 
       cost by kind   input 16.7 %   output 83.3 %   cache write 0.0 %   cache read 0.0 %
     ");
+    assert_snapshot!(project.run(["report", "--by", "task", "--where", "task=task_1"]), @r"
+      TASK    REQUESTS  INPUT  OUTPUT  C.WRITE  C.READ     COST
+      task_1         1  1,000   1,000        0       0  $0.0180
+      Total          1  1,000   1,000        0       0  $0.0180
+    --- stderr
+    not in this report: $0.0138 that other writers of task queues recorded (`cmat costs show`)
+    ");
+    assert!(!project.run(["report", "--where", "branch="]).contains("other writers"));
+    assert!(
+        project.run(["explain", "task:task_1"]).contains("+ $0.0138 recorded elsewhere → $0.0318 in all")
+    );
 }
 
 #[test]

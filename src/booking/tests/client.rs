@@ -43,7 +43,7 @@ fn owned(rooms: &Rooms, session: &str) -> BTreeMap<String, (u64, u64, u64, u64, 
 /// Returns all that is booked for a session, what its client counted beyond its requests included.
 fn booked(rooms: &Rooms, session: &str) -> BTreeMap<String, (u64, u64, u64, u64, u64)> {
     let books = rooms.books.borrow();
-    let requests = books.ledger.explain(Scope::Session(&session.parse().unwrap())).unwrap();
+    let requests = books.ledger.explain(Scope::Session(&session.parse().unwrap()), None).unwrap().first;
     let tokens = |request: &ExplainedRequest| {
         let mut sum = TokenUsage::default();
         for charge in &request.charges {
@@ -98,7 +98,7 @@ fn each_session_owns_what_was_served_to_it() {
 fn not_itemised(rooms: &Rooms, session: &str) -> (Vec<TokenUsage>, bool) {
     let books = rooms.books.borrow();
     let scope = Scope::Session(&session.parse().unwrap());
-    let requests = books.ledger.explain(scope).unwrap();
+    let requests = books.ledger.explain(scope, None).unwrap().first;
     let booked = requests.iter().filter(|request| request.not_itemised);
     let tokens = booked.flat_map(|request| &request.charges).map(|charge| charge.tokens).collect();
     (tokens, books.ledger.totals(scope).unwrap().unwrap_or_default().lower_bound)

@@ -63,80 +63,89 @@ pub(super) fn list(context: &mut Context<'_>) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn status(context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let mut budgets = read(context);
-    if budgets.all.is_empty() && !context.global.json {
-        tell_of_none(context)?;
-        return Ok(Exit::Done);
-    }
-    let mut books = context.settled_books()?;
-    books.ledger.roll_up()?;
-    let faults = std::mem::take(&mut budgets.faults);
-    let rows = standings(&mut budgets, &mut books, context)?;
+    let mut books = context.asked_books()?;
+    let stands = Stands::read(&mut books, context)?;
     if context.global.json {
-        let rows: Vec<_> = rows.iter().map(row).collect();
         context.print_json(&json!({
             "schema": "cmat.budget.status/1",
             "at": books.now,
-            "rows": rows,
-            "warnings": faults,
+            "rows": stands.json(),
+            "warnings": stands.faults,
         }))?;
-        return Ok(Exit::Done);
+    } else if stands.is_empty() {
+        tell_of_none(context)?;
+    } else {
+        write!(context.out, "{}", stands.table(&books)?)?;
     }
-    let headings = [
-        ("SCOPE", Side::Left),
-        ("PERIOD", Side::Left),
-        ("SPENT", Side::Right),
-        ("LIMIT", Side::Right),
-        ("USED", Side::Right),
-        ("FORECAST", Side::Right),
-        ("STATE", Side::Left),
-    ];
-    let mut cells = Vec::new();
-    for (budget, standing) in &rows {
-        cells.push(line(budget, standing.as_ref(), &books)?);
-    }
-    write!(context.out, "{}", table::render(&headings, cells))?;
     Ok(Exit::Done)
 }
 
-/// Returns the rows of `cmat.budget.status/1`: how each budget stands.
-pub(in crate::commands) fn rows(books: &mut Books, context: &Context<'_>) -> anyhow::Result<Vec<Value>> {
-    let mut budgets = read(context);
-    Ok(standings(&mut budgets, books, context)?.iter().map(row).collect())
+/// All budgets, each as it stands.
+pub(in crate::commands) struct Stands {
+    /// A budget that is about nothing at hand has no standing.
+    rows: Vec<(Budget, Option<Standing>)>,
+    faults: Vec<String>,
 }
 
-/// Returns each budget and how it stands, if it is known for whom.
-fn standings<'a>(
-    budgets: &'a mut Budgets,
-    books: &mut Books,
-    context: &Context<'_>,
-) -> anyhow::Result<Vec<(&'a Budget, Option<Standing>)>> {
-    guard::name_rows(budgets, &mut books.prices, &context.config.project);
-    let subject = subject(&Known::default(), books, context)?;
-    let overrides = books.ledger.overrides(books.now)?;
-    let mut rows = Vec::new();
-    for budget in &budgets.all {
-        // One that is about something else than what is at hand is shown by its own name.
-        let name = budget.scope.name_of(&subject).or(budget.scope.name.as_deref());
-        let standing = match name {
-            Some(name) => {
-                let trusted = &budgets.trusted;
-                let mut standing =
-                    guard::standing(&books.ledger, budget, name, &overrides, trusted, books.now)?;
-                guard::look_ahead(&books.ledger, &mut standing, trusted, books.now)?;
-                Some(standing)
-            }
-            None => None,
-        };
-        rows.push((budget, standing));
+impl Stands {
+    /// Reads the budgets, says what of them could not be understood, and sums up what was spent of them.
+    pub(in crate::commands) fn read(books: &mut Books, context: &Context<'_>) -> anyhow::Result<Self> {
+        let mut budgets = read(context);
+        if budgets.all.is_empty() {
+            return Ok(Self { rows: Vec::new(), faults: budgets.faults });
+        }
+        books.ledger.roll_up()?;
+        guard::name_rows(&mut budgets, &mut books.prices, &context.config.project);
+        let subject = subject(&Known::default(), books, context)?;
+        let overrides = books.ledger.overrides(books.now)?;
+        let mut rows = Vec::new();
+        for budget in &budgets.all {
+            // One that is about something else than what is at hand is shown by its own name.
+            let name = budget.scope.name_of(&subject).or(budget.scope.name.as_deref());
+            let trusted = &budgets.trusted;
+            let standing = match name {
+                Some(name) => {
+                    let mut standing =
+                        guard::standing(&books.ledger, budget, name, &overrides, trusted, books.now)?;
+                    guard::look_ahead(&books.ledger, &mut standing, trusted, books.now)?;
+                    Some(standing)
+                }
+                None => None,
+            };
+            rows.push((budget.clone(), standing));
+        }
+        Ok(Self { rows, faults: budgets.faults })
     }
-    Ok(rows)
-}
 
-fn row((budget, standing): &(&Budget, Option<Standing>)) -> Value {
-    match standing {
-        Some(standing) => row_of_standing(standing),
-        None => row_of_budget(budget),
+    pub(in crate::commands) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Returns them as JSON, a row each.
+    pub(in crate::commands) fn json(&self) -> Vec<Value> {
+        let row = |(budget, standing): &(Budget, Option<Standing>)| match standing {
+            Some(standing) => row_of_standing(standing),
+            None => row_of_budget(budget),
+        };
+        self.rows.iter().map(row).collect()
+    }
+
+    /// Returns them as a table.
+    pub(in crate::commands) fn table(&self, books: &Books) -> anyhow::Result<String> {
+        let headings = [
+            ("SCOPE", Side::Left),
+            ("PERIOD", Side::Left),
+            ("SPENT", Side::Right),
+            ("LIMIT", Side::Right),
+            ("USED", Side::Right),
+            ("FORECAST", Side::Right),
+            ("STATE", Side::Left),
+        ];
+        let mut cells = Vec::new();
+        for (budget, standing) in &self.rows {
+            cells.push(line(budget, standing.as_ref(), books)?);
+        }
+        Ok(table::render(&headings, cells))
     }
 }
 
@@ -206,7 +215,7 @@ fn told(standing: &Standing, books: &Books) -> anyhow::Result<Option<String>> {
 
 pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut budgets = read(context);
-    let mut books = context.settled_books()?;
+    let mut books = context.asked_books()?;
     guard::name_rows(&mut budgets, &mut books.prices, &context.config.project);
     let subject = subject(&Known::default(), &books, context)?;
     let mut standings = guard::standings(&books.ledger, &budgets, &subject, books.now)?;

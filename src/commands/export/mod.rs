@@ -17,7 +17,7 @@ use crate::cli::SelectionArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::Usage;
-use crate::commands::budget;
+use crate::commands::budget::Stands;
 use crate::commands::complain;
 use crate::commands::export::destination::Destination;
 use crate::commands::export::rates::Rates;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &ExportArgs, context: &mut Context<'_>) -> anyhow::Resul
     };
     let selection = context.selection(&selection_args, &books)?;
     let budgets = match args.form {
-        ExportForm::Json => budget::rows(&mut books, context)?,
+        ExportForm::Json => Stands::read(&mut books, context)?.json(),
         _ => Vec::new(),
     };
     let billing = context.config.billing;

@@ -10,7 +10,7 @@ use crate::report::sheet::text;
 
 /// Returns the report as a Markdown table; with the number of a pull request, behind a hidden mark by which a later
 /// comment finds this one and takes its place.
-pub fn markdown(sheet: &Sheet, pull_request: Option<u64>) -> String {
+pub fn markdown(sheet: &Sheet, pull_request: Option<u32>) -> String {
     let mut out = String::new();
     if let Some(number) = pull_request {
         let _infallible = writeln!(out, "<!-- cmat:pr:{number} -->");

@@ -1,9 +1,11 @@
 //! Makes a ledger of many requests, the same each time, to measure reports with.
 //!
 //! `cargo run --release --example make_ledger -- FOLDER REQUESTS`: sessions of 200 requests, one each 20 seconds, by a
-//! main agent on one model and a subagent on another; 40 tasks of 8 enhancements in 3 projects, some of no task.
+//! main agent on one model and a subagent on another; 40 tasks of 8 enhancements in the projects
+//! `FOLDER/project-0` to `-2`, some of no task.
 
 use std::error::Error;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ const BEGINNING: &str = "2025-12-01T00:00:00Z";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("FOLDER REQUESTS")?);
+    let folder = std::path::absolute(PathBuf::from(arguments.next().ok_or("FOLDER REQUESTS")?))?;
     let n_requests: u64 = arguments.next().ok_or("FOLDER REQUESTS")?.to_str().ok_or("REQUESTS")?.parse()?;
     let mut ledger = Ledger::open(&folder, Duration::from_secs(5))?;
     let now: Timestamp = "2026-11-21T12:00:00Z".parse()?;
@@ -50,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             // Whatever their number, the sessions lie in the same year.
             let seconds = i64::try_from(session * 340 * 86_400 / n_sessions)?;
             let begins = BEGINNING.parse::<Timestamp>()? + SignedDuration::from_secs(seconds);
-            record(&mut recording, session, begins)?;
+            record(&mut recording, &folder, session, begins)?;
         }
         recording.commit()?;
     }
@@ -59,14 +61,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Records a session of a task, or of none.
-fn record(recording: &mut Recording<'_>, n: u64, begins: Timestamp) -> Result<(), Box<dyn Error>> {
+fn record(
+    recording: &mut Recording<'_>,
+    folder: &Path,
+    n: u64,
+    begins: Timestamp,
+) -> Result<(), Box<dyn Error>> {
     let session = SessionId::new(format!("{n:08x}-0000-4000-8000-000000000000"))?;
-    let root = PathBuf::from(format!("/home/ann/project-{}", n % 3));
+    let root = folder.join(format!("project-{}", n % 3));
     let project = Project { root: root.clone(), worktree: root.clone() };
     let table = PriceTable::built_in();
-    let price = &mut |_: Option<&std::path::Path>, facts: &RequestFacts| {
-        pricing::charges(facts, table, UnknownModel::Default)
-    };
+    let price =
+        &mut |_: Option<&Path>, facts: &RequestFacts| pricing::charges(facts, table, UnknownModel::Default);
     recording.session_in_project(&session, &project, Sureness::Told, price)?;
     if !n.is_multiple_of(7) {
         let task = recording.task(&root, &TaskId::new(format!("task-{}", n % 40))?)?;

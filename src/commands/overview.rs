@@ -46,7 +46,7 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let longest = context.days(DayWords::Last(30), DayWords::DaysAgo(0))?;
     let filter = Filter { period: calendar.period_of(longest), ..Filter::ALL };
     let groups = books.ledger.groups(&filter, &by, &calendar)?;
-    let is_empty = books.ledger.n_all_requests()? == 0;
+    let is_empty = books.ledger.is_empty()?;
     let mut tasks = Sheet::new(&by, groups, None, &calendar, context.config.billing);
     tasks.sort(Order::Cost);
     tasks.keep_top(TOP_TASKS);

@@ -208,7 +208,7 @@ impl Ledger {
     /// # Errors
     /// If it cannot be written; a backup that is there already is no error.
     pub fn back_up(&self, data_dir: &Path, now: Timestamp) -> Result<(), LedgerError> {
-        if self.n_all_requests()? == 0 {
+        if self.is_empty()? {
             return Ok(());
         }
         let folder = data_dir.join(FOLDER);

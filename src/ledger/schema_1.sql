@@ -285,6 +285,7 @@ CREATE TABLE rollup (                       -- derived: what a session's request
 ) STRICT;
 CREATE INDEX rollup_by_owner ON rollup (owner);
 CREATE INDEX rollup_by_time ON rollup (at);
+CREATE INDEX rollup_by_enhancement ON rollup (enhancement, task, project) WHERE enhancement IS NOT NULL;
 
 CREATE TABLE stale_rollup (                 -- sessions to be rolled up before they are told
     session INTEGER PRIMARY KEY REFERENCES session (id)

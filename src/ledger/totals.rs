@@ -120,6 +120,13 @@ impl Ledger {
         )
     }
 
+    /// Returns whether no request is recorded, in no time.
+    pub fn is_empty(&self) -> Result<bool, LedgerError> {
+        let is_empty =
+            self.connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM request)", [], |row| row.get(0))?;
+        Ok(is_empty)
+    }
+
     /// Returns whether it is known which project a session belongs to.
     pub fn has_project(&self, session: &SessionId) -> Result<bool, LedgerError> {
         let known = self
@@ -149,8 +156,9 @@ impl Ledger {
             "SELECT path FROM project WHERE id IN (
                  SELECT task.project FROM task WHERE {OF_TASK} = ?1 AND {HAS_COST}
                  UNION
-                 SELECT request.project FROM rollup AS request LEFT JOIN task ON task.id = request.task
-                 WHERE request.enhancement = ?1 AND {OF_TASK} IS NULL)"
+                 SELECT named.project
+                 FROM (SELECT DISTINCT task, project FROM rollup WHERE enhancement = ?1) AS named
+                 LEFT JOIN task ON task.id = named.task WHERE {OF_TASK} IS NULL)"
         ))?;
         let found =
             statement.query_map([name], |row| Ok(path_from(row.get(0)?)))?.collect::<Result<_, _>>()?;
@@ -200,10 +208,11 @@ impl Ledger {
         let tasks: Vec<i64> = self
             .connection
             .prepare_cached(&format!(
-                "SELECT DISTINCT task FROM rollup AS request JOIN task ON task.id = request.task
-                 WHERE request.enhancement = ?1 AND {OF_TASK} IS NULL
-                   AND request.project = (SELECT id FROM project WHERE path = ?2)
-                 ORDER BY task"
+                "SELECT named.task
+                 FROM (SELECT DISTINCT task, project FROM rollup WHERE enhancement = ?1) AS named
+                 JOIN task ON task.id = named.task
+                 WHERE {OF_TASK} IS NULL AND named.project = (SELECT id FROM project WHERE path = ?2)
+                 ORDER BY named.task"
             ))?
             .query_map(params![name, path_bytes(project)], |row| row.get(0))?
             .collect::<Result<_, _>>()?;

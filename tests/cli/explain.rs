@@ -67,8 +67,8 @@ fn whatever_a_report_tells_apart_is_explained() {
         assert_eq!(explained(&project, &[what]), requests, "{what}");
     }
     assert_snapshot!(project.run(["explain", "month:2026-10"]), @r"
-    times in UTC, prices in USD per million tokens
-    Σ $0 → $0.0000   lines read 0, distinct requests 0 (0 repeats ignored)
+      times in UTC, prices in USD per million tokens
+      Σ $0 → $0.0000   lines read 0, distinct requests 0 (0 repeats ignored)
     --- stderr
     no requests are recorded that this asks for
     ");

@@ -10,6 +10,7 @@ use crate::harness::SONNET;
 use crate::harness::TestProject;
 use crate::harness::feed;
 use crate::harness::request;
+use crate::schemas;
 
 /// A session of 20 November that costs $0.018 for task_1, and one of the 21st that costs $0.50.
 fn project() -> TestProject {
@@ -295,6 +296,14 @@ fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
     2026-11-21 12:00  budget_removed  user/day  by somebody
     3 lines, the chain is whole
     "#);
+    project.stdout(["budget", "set", "--daily", "5"]);
+    for (command, schema) in [
+        ("budget override user/day --amount 1 --for 1h --reason x --json", "cmat.budget.override/1"),
+        ("budget remove user/day --json", "cmat.budget.remove/1"),
+    ] {
+        let seen = at_terminal(command, "2026-11-21T12:00:00Z");
+        assert_eq!(schemas::check(&seen).as_deref(), Some(schema), "{seen}");
+    }
 }
 
 /// A request of $0.25 on each day of November up to the 21st, but for weekends, and one of $0.25 more today.

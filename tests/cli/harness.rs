@@ -18,6 +18,8 @@ use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::schemas;
+
 pub(crate) const SONNET: &str = "claude-sonnet-4-20250514";
 pub(crate) const OPUS: &str = "claude-opus-4-8";
 
@@ -239,9 +241,11 @@ impl TestProject {
         format!("{event}\n")
     }
 
-    /// Returns stdout, stderr and the exit code in one text, with this test's folders named.
+    /// Returns stdout, stderr and the exit code in one text, with this test's folders named; a JSON document must be as
+    /// its schema says.
     pub(crate) fn seen(&self, output: &Output) -> String {
         let mut seen = String::from_utf8_lossy(&output.stdout).into_owned();
+        schemas::check(&seen);
         if !output.stderr.is_empty() {
             write!(seen, "--- stderr\n{}", String::from_utf8_lossy(&output.stderr)).unwrap();
         }

@@ -38,6 +38,7 @@ mod recent;
 mod reconcile;
 mod report;
 mod run;
+mod schemas;
 mod shell;
 mod statusline;
 mod tasks;

@@ -62,10 +62,9 @@ pub struct Config {
     pub search_path: Vec<PathBuf>,
     /// Set inside Claude Code and its tools.
     pub inside_claude_code: bool,
-    /// The name of the user whose records these are: `USER`, else `LOGNAME`.
-    pub user: Option<String>,
-    /// Who is at work, for the audit: `CMAT_USER`, else the login name.
-    pub person: String,
+    /// Whose records these are where `CMAT_USER` did not say so: `USER`, else `LOGNAME`, else the number of the account,
+    /// such as `uid-1000`.
+    pub user: String,
     /// `CMAT_NOW`: the time that a test fixes.
     pub fixed_now: Option<Timestamp>,
 }
@@ -171,12 +170,11 @@ impl Config {
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
             inside_claude_code: variable("CLAUDECODE").is_some(),
-            person: ["CMAT_USER", "USER", "LOGNAME"]
-                .into_iter()
-                .find_map(variable)
-                .map_or_else(|| "somebody".to_owned(), |name| name.to_string_lossy().into_owned()),
             fixed_now: variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()),
-            user: ["USER", "LOGNAME"].iter().find_map(|name| variable(name)?.into_string().ok()),
+            user: ["USER", "LOGNAME"]
+                .iter()
+                .find_map(|name| variable(name)?.into_string().ok())
+                .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw())),
         })
     }
 
@@ -210,6 +208,11 @@ impl Config {
             fixed_now: None,
             ..self
         }
+    }
+
+    /// Returns who is at work: `CMAT_USER`, else the user.
+    pub fn person(&self) -> &str {
+        self.hook.user.as_deref().unwrap_or(&self.user)
     }
 
     /// Returns the present time in UTC; a test fixes it with `CMAT_NOW`.
@@ -306,7 +309,7 @@ pub fn current_program() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
-fn rules(project: Option<&Path>, user_dir: &Path, user: Option<String>) -> Rules {
+fn rules(project: Option<&Path>, user_dir: &Path, user: String) -> Rules {
     // Where no project is, there are no files of one either.
     let of = |worktree: &Path| ConfigFile::in_force(worktree, user_dir).and_then(|file| file.rules());
     let nowhere = user_dir.join("no project");
@@ -315,7 +318,7 @@ fn rules(project: Option<&Path>, user_dir: &Path, user: Option<String>) -> Rules
         of(&nowhere)
     });
     let mut rules = found.unwrap_or_default();
-    rules.user = user;
+    rules.user = Some(user);
     rules
 }
 

@@ -1,5 +1,7 @@
 //! What a branch, a pull request, a commit and a run's surroundings say of the requests made meanwhile.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use insta::assert_snapshot;
@@ -200,4 +202,15 @@ fn work_goes_into_the_next_commit_on_its_branch() {
     project.run(["reconcile"]);
     project.run(["reattribute"]);
     assert_eq!(derived(&project, "commit_hash"), commits);
+}
+
+#[test]
+fn an_account_without_a_name_is_told_by_its_number() {
+    let project = TestProject::new().session("s", &[request("m", SONNET, [1, 1, 0, 0])]);
+    let mut command = project.cmat(["reconcile", "--all"]);
+    assert!(command.env_remove("USER").output().unwrap().status.success());
+    let report = project.stdout(["report", "--by", "user", "--format", "csv"]);
+    let name = report.lines().nth(1).unwrap().split(',').next().unwrap();
+    let number = fs::metadata("/proc/self").unwrap().uid();
+    assert_eq!(name, format!("uid-{number}"));
 }

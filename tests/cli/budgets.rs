@@ -234,8 +234,8 @@ fn inside_claude_code_or_without_a_terminal_no_budget_is_loosened() {
     --- exit 1
     ");
     assert_eq!(fs::read(inside.user_config()).unwrap(), before);
-    assert_snapshot!(inside.stdout(["audit", "--verify"]), @"
-    2026-11-21 12:00  budget_set      user/day $5  by somebody
+    assert_snapshot!(inside.stdout(["audit", "--verify"]), @r"
+    2026-11-21 12:00  budget_set      user/day $5  by dana
     2026-11-21 12:00  refused         cmat budget override, without a terminal
     2026-11-21 12:00  refused         cmat budget remove, without a terminal
     2026-11-21 12:00  refused         a change of a budget, inside Claude Code, session s-9
@@ -291,9 +291,9 @@ fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
     ");
     assert_snapshot!(at_terminal("budget remove user", "2026-11-21T12:00:00Z"), @"user/day removed: 1 entry, from ~/.config/cmat/config.toml");
     assert_snapshot!(project.stdout(["audit", "--verify"]), @r#"
-    2026-11-21 12:00  budget_set      user/day $0.4  by somebody
-    2026-11-21 12:00  override        user/day +$2 until 2026-11-21T14:00:00Z  by somebody  "release blocker"
-    2026-11-21 12:00  budget_removed  user/day  by somebody
+    2026-11-21 12:00  budget_set      user/day $0.4  by dana
+    2026-11-21 12:00  override        user/day +$2 until 2026-11-21T14:00:00Z  by dana  "release blocker"
+    2026-11-21 12:00  budget_removed  user/day  by dana
     3 lines, the chain is whole
     "#);
     project.stdout(["budget", "set", "--daily", "5"]);

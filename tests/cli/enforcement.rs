@@ -135,8 +135,8 @@ fn an_agent_cannot_loosen_a_budget_and_its_attempt_is_kept() {
     let read = json!({"tool_name": "Read", "tool_input": {"file_path": config}});
     assert_eq!(project.asked("pre-tool", read), "");
     assert_eq!(project.tool("cmat budget status"), "");
-    assert_snapshot!(project.stdout(["audit", "--verify"]), @"
-    2026-11-21 12:00  budget_set      user/day $0.6  by somebody
+    assert_snapshot!(project.stdout(["audit", "--verify"]), @r"
+    2026-11-21 12:00  budget_set      user/day $0.6  by dana
     2026-11-21 12:00  refused         cmat budget override, a tool of the agent, session s-1
     2026-11-21 12:00  refused         writing to cmat's own files, a tool of the agent, session s-1
     3 lines, the chain is whole

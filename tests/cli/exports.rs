@@ -40,9 +40,9 @@ fn printed(project: &TestProject, args: &[&str]) -> String {
 fn csv_has_a_row_for_each_request_and_no_formulas() {
     assert_snapshot!(printed(&project(), &["csv", "-"]), @r#"
     timestamp,date,project,branch,ticket,pr,enhancement,task,session,request,agent,operation,model,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,cache_read_tokens,list_cost_usd,discount_usd,cost_usd,price_id,estimated,user
-    2026-11-20T12:00:00.000Z,2026-11-20,[project],main,,,login,task_1,s1,msg_1,implementer,implementation,claude-sonnet-4-20250514,100,10,0,0,5000,0.00195,0,0.00195,[price],false,
-    2026-11-21T00:30:00.000Z,2026-11-21,[project],main,,,login,task_1,s1,msg_2,implementer,implementation,claude-opus-4-8,200,20,1000,0,0,0.00775,0,0.00775,[price],false,
-    2026-11-21T09:00:00.000Z,2026-11-21,[project],"'=cmd|'/c calc'!A1, ""x""",,,,,s2,msg_3,,,claude-sonnet-4-20250514,300,30,0,0,0,0.00135,0,0.00135,[price],false,
+    2026-11-20T12:00:00.000Z,2026-11-20,[project],main,,,login,task_1,s1,msg_1,implementer,implementation,claude-sonnet-4-20250514,100,10,0,0,5000,0.00195,0,0.00195,[price],false,dana
+    2026-11-21T00:30:00.000Z,2026-11-21,[project],main,,,login,task_1,s1,msg_2,implementer,implementation,claude-opus-4-8,200,20,1000,0,0,0.00775,0,0.00775,[price],false,dana
+    2026-11-21T09:00:00.000Z,2026-11-21,[project],"'=cmd|'/c calc'!A1, ""x""",,,,,s2,msg_3,,,claude-sonnet-4-20250514,300,30,0,0,0,0.00135,0,0.00135,[price],false,dana
     "#);
 }
 
@@ -163,12 +163,12 @@ fn focus_has_a_row_for_each_kind_of_token_of_a_day() {
         seen += &format!("{}\n", places.map(|place| &row[place]).join("  "));
     }
     assert_snapshot!(seen, @r#"
-    2026-11-20T00:00:00Z  claude-sonnet-4-20250514/input  3.0  0.0001  1000000 Tokens  0.0003  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer"}
-    2026-11-20T00:00:00Z  claude-sonnet-4-20250514/output  15.0  0.00001  1000000 Tokens  0.00015  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer"}
-    2026-11-20T00:00:00Z  claude-sonnet-4-20250514/cache_read  0.3  0.005  1000000 Tokens  0.0015  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer"}
-    2026-11-21T00:00:00Z  claude-opus-4-8/input  5.0  0.0002  1000000 Tokens  0.001  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer"}
-    2026-11-21T00:00:00Z  claude-opus-4-8/output  25.0  0.00002  1000000 Tokens  0.0005  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer"}
-    2026-11-21T00:00:00Z  claude-opus-4-8/cache_write_5m  6.25  0.001  1000000 Tokens  0.00625  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer"}
+    2026-11-20T00:00:00Z  claude-sonnet-4-20250514/input  3.0  0.0001  1000000 Tokens  0.0003  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer","user":"dana"}
+    2026-11-20T00:00:00Z  claude-sonnet-4-20250514/output  15.0  0.00001  1000000 Tokens  0.00015  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer","user":"dana"}
+    2026-11-20T00:00:00Z  claude-sonnet-4-20250514/cache_read  0.3  0.005  1000000 Tokens  0.0015  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer","user":"dana"}
+    2026-11-21T00:00:00Z  claude-opus-4-8/input  5.0  0.0002  1000000 Tokens  0.001  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer","user":"dana"}
+    2026-11-21T00:00:00Z  claude-opus-4-8/output  25.0  0.00002  1000000 Tokens  0.0005  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer","user":"dana"}
+    2026-11-21T00:00:00Z  claude-opus-4-8/cache_write_5m  6.25  0.001  1000000 Tokens  0.00625  {"task":"task_1","enhancement":"login","branch":"main","operation":"implementation","agent":"implementer","user":"dana"}
     "#);
 }
 

@@ -180,6 +180,7 @@ impl TestProject {
             .env("TZ", "UTC")
             .env("CMAT_NOW", "2026-11-21T12:00:00Z")
             .env("LANG", "C.UTF-8")
+            .env("USER", "dana")
             // A busy machine must not look like a slow hook; a test that is about time sets its own.
             .env("CMAT_DEADLINE_MS", "60000")
             .envs(&self.env)

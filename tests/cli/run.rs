@@ -176,7 +176,7 @@ fn the_check_is_skipped_for_the_record_by_a_person_and_where_a_budget_allows_it(
     let skip = ["run", "--skip-budget-check", "--reason", "release", "--", "./claude", "hi"];
     assert!(project.run(skip).starts_with("ran: hi\n"));
     let audit = project.stdout(["audit", "--verify"]);
-    assert!(audit.contains("check_skipped   cmat run  by somebody  \"release\"\n"), "{audit}");
+    assert!(audit.contains("check_skipped   cmat run  by dana  \"release\"\n"), "{audit}");
     for wrong in [&["--skip-budget-check"][..], &["--reason", "x"], &["--skip-budget-check", "--reason", " "]]
     {
         let seen = project.run([&["run"], wrong, &["--", "./claude", "hi"]].concat());

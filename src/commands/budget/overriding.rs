@@ -53,7 +53,7 @@ pub(super) fn run(asked: &Asked<'_>, context: &mut Context<'_>) -> anyhow::Resul
         begins,
         ends: begins.saturating_add(asked.time)?,
         reason: reason.to_owned(),
-        person: context.config.person.clone(),
+        person: context.config.person().to_owned(),
     };
     let mut recording = books.ledger.record(Durability::Irreplaceable, begins)?;
     recording.add_override(&given)?;
@@ -116,7 +116,7 @@ fn refused(what: &str, why: &str, context: &Context<'_>) -> anyhow::Result<()> {
     let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
     recording.audit(
         "refused",
-        &json!({ "what": what, "why": why, "session": session, "person": context.config.person }),
+        &json!({ "what": what, "why": why, "session": session, "person": context.config.person() }),
     )?;
     recording.commit()?;
     Ok(())

@@ -147,7 +147,7 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
     let now = books.now;
     let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
     for (id, limit) in &done {
-        let person = &context.config.person;
+        let person = context.config.person();
         recording.audit("budget_set", &json!({ "budget": id, "limit": limit, "person": person }))?;
     }
     recording.commit()?;
@@ -198,7 +198,7 @@ pub(super) fn remove(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit
     let mut books = context.books()?;
     let now = books.now;
     let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
-    recording.audit("budget_removed", &json!({ "budget": id, "person": context.config.person }))?;
+    recording.audit("budget_removed", &json!({ "budget": id, "person": context.config.person() }))?;
     recording.commit()?;
     if context.global.json {
         context.print_json(&json!({

@@ -138,7 +138,7 @@ fn audit_skip(start: &Start<'_>, reason: &str, context: &Context<'_>) -> anyhow:
     let mut recording = books.ledger.record(Durability::Irreplaceable, books.now)?;
     recording.audit(
         "check_skipped",
-        &json!({ "task": start.task, "reason": reason, "person": context.config.person }),
+        &json!({ "task": start.task, "reason": reason, "person": context.config.person() }),
     )?;
     recording.commit()?;
     Ok(())

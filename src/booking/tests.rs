@@ -11,6 +11,7 @@ mod rooms;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use self::corpus::Corpus;
@@ -21,11 +22,14 @@ use crate::ledger::rows::ChargedRequest;
 use crate::ledger::totals::Scope;
 use crate::money::Usd;
 use crate::period::Calendar;
+use crate::period::Period;
 use crate::query;
 use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
 use crate::query::Key;
+use crate::report::Billing;
+use crate::report::sheet::Sheet;
 use crate::summary::Totals;
 
 /// Reads all files whole, in the order of their names, and assigns the sessions after that.
@@ -111,6 +115,33 @@ proptest! {
     }
 
     #[test]
+    fn the_rows_of_a_comparison_add_up_to_what_each_period_was(
+        corpus in corpus::corpus(),
+        by in prop::sample::subsequence(comparable(), 1..4),
+        (cut, n_top) in (0..5_i8, 1..4_usize),
+    ) {
+        let rooms = in_order(&corpus);
+        let cut = jiff::civil::date(2026, 11, cut + 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let within = |period: Period| Filter { period, ..Filter::ALL };
+        let now = rooms.groups(&within(Period { begins: cut, ..Period::ALL }), &by);
+        let before = rooms.groups(&within(Period { ends: cut, ..Period::ALL }), &by);
+        let wholes = (query::whole(&now), query::whole(&before));
+        prop_assert_eq!(
+            wholes.0.cost.total() + wholes.1.cost.total(),
+            query::whole(&rooms.groups(&Filter::ALL, &[])).cost.total()
+        );
+        let mut sheet = Sheet::new(&by, now, Some(before), &Calendar::default(), Billing::Api);
+        sheet.keep_top(n_top);
+        let (mut costs, mut costs_before) = (Usd::ZERO, Usd::ZERO);
+        for row in &sheet.rows {
+            costs += row.totals.cost.total();
+            costs_before += row.before.as_ref().unwrap().cost.total();
+        }
+        prop_assert_eq!((costs, costs_before), (wholes.0.cost.total(), wholes.1.cost.total()));
+        prop_assert_eq!((sheet.total.totals, sheet.total.before.unwrap()), wholes);
+    }
+
+    #[test]
     fn tasks_sum_to_what_the_requests_cost(corpus in corpus::corpus()) {
         let rooms = in_order(&corpus);
         let books = rooms.books.borrow();
@@ -138,6 +169,13 @@ proptest! {
         }
         prop_assert_eq!(total, corpus.cost());
     }
+}
+
+/// Returns the dimensions that two periods can have in common.
+fn comparable() -> Vec<Dimension> {
+    let mut dimensions = Dimension::all();
+    dimensions.retain(|dimension| !matches!(dimension, Dimension::Time(_)));
+    dimensions
 }
 
 /// Returns the cost and the number of the requests that pass the filter, request by request.

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use cmat::query::Dimension;
 use regex::Regex;
 use serde_json::Value;
 
@@ -91,6 +92,21 @@ fn each_key_of_a_json_document_is_described() {
         schemas.insert(schema);
     }
     assert!(schemas.len() >= 5, "{schemas:?}");
+}
+
+#[test]
+fn what_reports_group_by_is_named_in_the_help_and_the_documentation() {
+    let help = KeptDemo::new().shell("cmat report --help").replace('\n', " ");
+    let about = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = about(&help);
+    let listed = help.split_once("What to group by:").unwrap().1.split_once(';').unwrap().0;
+    let documented = fs::read_to_string(root().join("docs/reports.md")).unwrap();
+    let documented = documented.split_once("## What to group by").unwrap().1.split_once("\n## ").unwrap().0;
+    for dimension in Dimension::all() {
+        let name = dimension.to_string();
+        assert!(listed.split(", ").any(|listed| listed.trim() == name), "{name} in: {listed}");
+        assert!(documented.contains(&format!("`{name}`")), "{name} in: {documented}");
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use clap::ValueHint;
 
 use crate::cli::SelectionArgs;
+use crate::cli::TokenArgs;
+use crate::cli::shell::tag;
 use crate::cli::task::moment;
 use crate::export::column::Columns;
 
@@ -117,21 +119,9 @@ pub struct RecordArgs {
     /// Model id.
     #[arg(long, short)]
     pub model: String,
-    /// Input tokens outside the cache.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
-    pub input: u64,
-    /// Output tokens.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
-    pub output: u64,
-    /// Tokens written to the cache for five minutes.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
-    pub cache_write: u64,
-    /// Tokens written to the cache for one hour.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
-    pub cache_write_1h: u64,
-    /// Tokens read from the cache.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
-    pub cache_read: u64,
+    /// How many tokens.
+    #[command(flatten)]
+    pub tokens: TokenArgs,
     /// Web searches.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub web_searches: u64,
@@ -154,8 +144,8 @@ pub struct RecordArgs {
     #[arg(long)]
     pub agent: Option<String>,
     /// A tag, such as `chapter=3`; may be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub tag: Vec<String>,
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    pub tags: Vec<(String, String)>,
     /// When it was made (UTC, such as 2026-11-20T14:30:00Z); now if absent.
     #[arg(long, value_name = "DATE|TIMESTAMP", value_parser = moment)]
     pub at: Option<jiff::Timestamp>,

@@ -54,6 +54,7 @@ pub use self::records::ForgetArgs;
 pub use self::records::ReattributeArgs;
 pub use self::records::ReconcileArgs;
 pub use self::records::RepriceArgs;
+pub use self::records::TokenArgs;
 pub use self::reports::AnomaliesArgs;
 pub use self::reports::CacheArgs;
 pub use self::reports::Comparison;
@@ -61,6 +62,7 @@ pub use self::reports::ForecastArgs;
 pub use self::reports::Format;
 pub use self::reports::ReportArgs;
 pub use self::reports::SelectionArgs;
+pub use self::reports::SessionFormat;
 pub use self::reports::SessionsArgs;
 pub use self::reports::SessionsCommand;
 pub use self::reports::SessionsListArgs;
@@ -103,6 +105,9 @@ pub struct Global {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     pub json: bool,
+    /// With amounts as JSON numbers instead of strings; implies --json.
+    #[arg(long, global = true)]
+    pub json_numbers: bool,
     /// Exit with 6 if a figure is estimated, a lower bound or partly unpriced.
     #[arg(long, global = true)]
     pub strict: bool,

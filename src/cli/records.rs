@@ -3,24 +3,15 @@
 use clap::ArgGroup;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 
 use crate::cli::names;
 use crate::cli::reports::SelectionArgs;
 use crate::cli::task::moment;
 
-/// `cmat calc`
-#[derive(Debug, Args)]
-#[command(
-    before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901",
-    group = ArgGroup::new("tokens")
-        .args(["input", "output", "cache_write", "cache_write_1h", "cache_read"])
-        .required(true)
-        .multiple(true)
-)]
-pub struct CalcArgs {
-    /// Model id.
-    #[arg(long, short)]
-    pub model: String,
+/// How many tokens of each kind.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TokenArgs {
     /// Input tokens outside the cache.
     #[arg(long, default_value_t = 0, value_name = "TOKENS")]
     pub input: u64,
@@ -36,6 +27,24 @@ pub struct CalcArgs {
     /// Tokens read from the cache.
     #[arg(long, default_value_t = 0, value_name = "TOKENS")]
     pub cache_read: u64,
+}
+
+/// `cmat calc`
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Example:  cmat calc --model claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901",
+    group = ArgGroup::new("counts")
+        .args(["input", "output", "cache_write", "cache_write_1h", "cache_read"])
+        .required(true)
+        .multiple(true)
+)]
+pub struct CalcArgs {
+    /// Model id.
+    #[arg(long, short)]
+    pub model: String,
+    /// How many tokens.
+    #[command(flatten)]
+    pub tokens: TokenArgs,
     /// At the Batch API's price.
     #[arg(long)]
     pub batch: bool,
@@ -55,9 +64,10 @@ pub struct CalcArgs {
 )]
 pub struct EstimateArgs {
     /// The task or enhancement: its planned steps, and the budgets it counts for.
+    #[arg(add = ArgValueCandidates::new(names::tasks_and_enhancements))]
     pub name: Option<String>,
     /// Take the steps of this task or enhancement instead.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(names::tasks_and_enhancements))]
     pub like: Option<String>,
     /// Estimate so many more turns instead, a turn being a prompt and all that follows; with --like, of those.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -72,7 +82,7 @@ pub struct EstimateArgs {
 pub struct ExplainArgs {
     /// Task, session or request id (`msg_…`, `req_…`), or DIMENSION:VALUE, such as enhancement:checkout, branch:main,
     /// day:2026-11-20, ticket:PAY-12, pr:42; any dimension of `cmat report --by`. `task:` are those without a task.
-    #[arg(value_name = "WHAT", add = ArgValueCandidates::new(names::tasks))]
+    #[arg(value_name = "WHAT", add = ArgValueCompleter::new(names::explainable))]
     pub what: String,
     /// Which requests of it.
     #[command(flatten)]

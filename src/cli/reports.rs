@@ -6,8 +6,11 @@ use clap::Args;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap::ValueHint;
+use clap_complete::ArgValueCandidates;
+use clap_complete::ArgValueCompleter;
 
 use crate::budget::amount;
+use crate::cli::names;
 use crate::money::Usd;
 use crate::period::DayWords;
 use crate::period::RangeWords;
@@ -29,7 +32,7 @@ pub struct SelectionArgs {
     pub during: Option<RangeWords>,
     /// Only requests that have this value, such as branch=main; `task=` for those without a task. Several: on the same
     /// dimension one of them, on different ones all of them.
-    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
+    #[arg(long = "where", value_name = "DIMENSION=VALUE", add = ArgValueCompleter::new(names::conditions))]
     pub conditions: Vec<Condition>,
 }
 
@@ -42,7 +45,7 @@ pub struct ReportArgs {
     /// What to group by: hour, day, week, month, task, enhancement, branch, ticket, pr, commit, agent, skill, command,
     /// mcp-server, operation, model, session, project, user, tag:KEY; several between commas. [default: day; model in a
     /// comparison or of a pull request]
-    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',')]
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', add = ArgValueCandidates::new(names::dimensions))]
     pub by: Vec<Dimension>,
     /// Which requests.
     #[command(flatten)]
@@ -79,7 +82,7 @@ pub struct ReportArgs {
 #[command(before_help = "Example:  cmat forecast\n          cmat forecast --where enhancement=checkout")]
 pub struct ForecastArgs {
     /// Only requests that have this value, such as branch=main.
-    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
+    #[arg(long = "where", value_name = "DIMENSION=VALUE", add = ArgValueCompleter::new(names::conditions))]
     pub conditions: Vec<Condition>,
 }
 
@@ -161,7 +164,7 @@ pub struct SummaryArgs {
 #[command(before_help = "Example:  cmat cache --by agent --since 7d")]
 pub struct CacheArgs {
     /// What to group by, as in `cmat report`.
-    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "model")]
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "model", add = ArgValueCandidates::new(names::dimensions))]
     pub by: Vec<Dimension>,
     /// Which requests.
     #[command(flatten)]
@@ -189,12 +192,29 @@ pub enum SessionsCommand {
     /// List sessions, the latest first.
     #[command(before_help = "Example:  cmat sessions list --where branch=main")]
     List(SessionsListArgs),
-    /// Show what a session cost, by model.
-    #[command(before_help = "Example:  cmat sessions show 7f3a1c0e-…")]
+    /// Show what a session cost, by task, branch and model.
+    #[command(
+        before_help = "Example:  cmat sessions show 7f3a1c0e-…\n          cmat sessions show 7f3a1c0e-… --format banner"
+    )]
     Show {
         /// The session's id.
+        #[arg(add = ArgValueCandidates::new(names::sessions))]
         id: String,
+        /// The form.
+        #[arg(long, value_enum, default_value_t = SessionFormat::Table)]
+        format: SessionFormat,
     },
+}
+
+/// The form in which a session is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionFormat {
+    /// By task, branch and model.
+    Table,
+    /// One JSON document.
+    Json,
+    /// As at the end of `cmat run`: the prices, the session, all there is.
+    Banner,
 }
 
 /// `cmat sessions list`

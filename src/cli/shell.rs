@@ -78,7 +78,7 @@ pub struct ManArgs {
 }
 
 /// Reads a tag; the key is checked with the environment's.
-fn tag(text: &str) -> Result<(String, String), String> {
+pub(super) fn tag(text: &str) -> Result<(String, String), String> {
     let wrong = || format!("`{text}` is no tag: expected KEY=VALUE, such as chapter=3, without a comma");
     let (key, value) = text.split_once('=').ok_or_else(wrong)?;
     let is_tag = crate::attribution::is_tag_key(key) && !value.is_empty() && !value.contains(',');

@@ -37,11 +37,11 @@ pub(super) fn run(args: &CalcArgs, context: &mut Context<'_>) -> anyhow::Result<
         return Err(NotFound(format!("Model not found: {model} (`cmat models list` lists them)")).into());
     };
     let tokens = TokenUsage {
-        input: args.input,
-        output: args.output,
-        cache_write_5m: args.cache_write,
-        cache_write_1h: args.cache_write_1h,
-        cache_read: args.cache_read,
+        input: args.tokens.input,
+        output: args.tokens.output,
+        cache_write_5m: args.tokens.cache_write,
+        cache_write_1h: args.tokens.cache_write_1h,
+        cache_read: args.tokens.cache_read,
     };
     let terms = Terms { fast: args.fast, batch: args.batch, ..Terms::standard(at) };
     let (price, fit) = table.price(&found, &terms, tokens.prompt());

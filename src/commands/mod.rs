@@ -71,6 +71,7 @@ use crate::printable::printable_json;
 use crate::printable::printable_lines;
 use crate::report::Billing;
 use crate::report::Certainty;
+use crate::report::json::Amounts;
 use crate::summary::Totals;
 
 /// How long a command waits for the ledger, and works on what hooks left, before it answers.
@@ -152,7 +153,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
         // A shell that asks in vain offers nothing.
         Ok(true) | Err(_) => return Exit::Done.code(),
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let mut cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(usage) => {
             // If nobody reads the help, nobody misses it.
@@ -160,6 +161,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
             return u8::try_from(usage.exit_code()).unwrap_or(USAGE);
         }
     };
+    cli.global.json |= cli.global.json_numbers;
     let json = cli.global.json;
     screen::settle(&cli.global);
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -338,8 +340,17 @@ impl Context<'_> {
 
     /// Prints a JSON document on a line of its own.
     fn print_json(&mut self, document: &serde_json::Value) -> anyhow::Result<()> {
-        writeln!(self.out, "{}", printable_json(document))?;
+        writeln!(self.out, "{}", self.json_text(document))?;
         Ok(())
+    }
+
+    /// Returns a JSON document as one line.
+    fn json_text(&self, document: &serde_json::Value) -> String {
+        printable_json(&self.amounts().written_in(document))
+    }
+
+    fn amounts(&self) -> Amounts {
+        if self.global.json_numbers { Amounts::Numbers } else { Amounts::Strings }
     }
 }
 

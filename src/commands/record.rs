@@ -65,12 +65,12 @@ fn record(args: &RecordArgs, context: &Context<'_>) -> anyhow::Result<Record> {
         bail!("`--at {at}` lies in the future");
     }
     let tokens = RawTokens {
-        input: args.input,
-        output: args.output,
-        cache_read: args.cache_read,
-        cache_write: args.cache_write.saturating_add(args.cache_write_1h),
-        cache_write_5m: args.cache_write,
-        cache_write_1h: args.cache_write_1h,
+        input: args.tokens.input,
+        output: args.tokens.output,
+        cache_read: args.tokens.cache_read,
+        cache_write: args.tokens.cache_write.saturating_add(args.tokens.cache_write_1h),
+        cache_write_5m: args.tokens.cache_write,
+        cache_write_1h: args.tokens.cache_write_1h,
     };
     let counts = [tokens.input, tokens.output, tokens.cache_read, tokens.cache_write, args.web_searches];
     if counts.iter().any(|count| *count > MOST_TOKENS) || args.requests > MOST_REQUESTS {
@@ -80,6 +80,7 @@ fn record(args: &RecordArgs, context: &Context<'_>) -> anyhow::Result<Record> {
     if cost_reported.is_some_and(|cost| cost < Usd::ZERO) {
         bail!("`--cost-reported` is negative; nothing was recorded");
     }
+    let tags: BTreeMap<_, _> = args.tags.iter().cloned().collect();
     // Without a name each telling is a request of its own.
     let identity = match &args.id {
         Some(id) if id.trim().is_empty() => bail!("`--id` is empty"),
@@ -95,22 +96,10 @@ fn record(args: &RecordArgs, context: &Context<'_>) -> anyhow::Result<Record> {
         enhancement: args.enhancement.clone(),
         agent: args.agent.clone(),
         operation: args.operation.clone(),
-        tags: tags(&args.tag)?,
+        tags: if tags.is_empty() { None } else { Some(serde_json::to_string(&tags)?) },
         cost_reported,
         ..Record::new(identity, ModelId::new(args.model.as_str())?, at)
     })
-}
-
-/// Returns tags as the JSON object that the ledger keeps.
-fn tags(tags: &[String]) -> anyhow::Result<Option<String>> {
-    let mut pairs = BTreeMap::new();
-    for tag in tags {
-        match tag.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
-            Some((key, value)) if !key.is_empty() => pairs.insert(key, value),
-            _ => bail!("`--tag {}` is no pair such as chapter=3", Printable(tag)),
-        };
-    }
-    Ok(if pairs.is_empty() { None } else { Some(serde_json::to_string(&pairs)?) })
 }
 
 fn show(record: &Record, booked: &Booked, context: &mut Context<'_>) -> anyhow::Result<()> {

@@ -22,7 +22,6 @@ use crate::period::Days;
 use crate::period::Period;
 use crate::period::Unit;
 use crate::printable::Printable;
-use crate::printable::printable_json;
 use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
@@ -239,7 +238,7 @@ fn rendered(
         Format::Table | Format::Plain if sheet.rows.is_empty() => String::new(),
         Format::Table => sheet::text(sheet, Repeats::Blank, config::width()),
         Format::Plain => sheet::text(sheet, Repeats::Written, None),
-        Format::Json => format!("{}\n", printable_json(&sheet::json(sheet, asked))),
+        Format::Json => format!("{}\n", context.json_text(&sheet::json(sheet, asked))),
         Format::Csv => sheet::csv(sheet),
         Format::Markdown => sheet::markdown(sheet, args.pr.as_ref().map(|name| name.number)),
         Format::Html => sheet::html(sheet, &caption(asked, context)),

@@ -48,6 +48,7 @@ use crate::period::Period;
 use crate::pricing::Price;
 use crate::printable::Printable;
 use crate::query;
+use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
 use crate::report::banner::Banner;
@@ -304,40 +305,40 @@ fn book(
         || sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", "),
         |task| task.as_str().to_owned(),
     );
-    let (run, prices) = spent(&books, &sessions, started, context)?;
+    let of_session = |session: &SessionId| Condition {
+        dimension: Dimension::Session,
+        value: Some(session.as_str().to_owned()),
+    };
+    let conditions = sessions.iter().map(of_session).collect();
+    let filter = Filter { period: Period { begins: started, ..Period::ALL }, conditions };
+    let (run, prices) = spent(&books, &filter, context)?;
     let all = query::whole(&books.ledger.groups(&Filter::ALL, &[], &context.config.calendar)?);
     complain(Banner { name: &name, prices: &prices, run: &run, all: &all }.render().trim_end());
     Ok(())
 }
 
-/// Returns what `sessions` spent since `since`, and at which prices.
-fn spent(
+/// Returns what requests come to, and at which prices.
+pub(super) fn spent(
     books: &Books,
-    sessions: &BTreeSet<SessionId>,
-    since: Timestamp,
+    filter: &Filter,
     context: &Context<'_>,
 ) -> Result<(Totals, Vec<Price>), LedgerError> {
-    let filter = Filter { period: Period { begins: since, ..Period::ALL }, ..Filter::ALL };
     let (mut totals, mut numbers) = (Totals::default(), BTreeSet::new());
-    let told = [Dimension::Session];
-    books.ledger.each_charge(&filter, &told, &context.config.calendar, |charge| {
-        let owner = charge.key(0)?;
-        if sessions.iter().any(|session| Some(session.as_str()) == owner.as_deref()) {
-            totals.add(&Totals {
-                requests: if charge.part == 0 { charge.requests } else { 0 },
-                tokens: charge.tokens,
-                web_search_requests: charge.web_search_requests,
-                cost: charge.cost,
-                estimated: charge.estimated,
-                lower_bound: !charge.complete,
-                unpriced_models: charge
-                    .unpriced
-                    .and_then(|_| ModelId::new(charge.model).ok())
-                    .into_iter()
-                    .collect(),
-            });
-            numbers.extend(charge.price);
-        }
+    books.ledger.each_charge(filter, &[], &context.config.calendar, |charge| {
+        totals.add(&Totals {
+            requests: if charge.part == 0 { charge.requests } else { 0 },
+            tokens: charge.tokens,
+            web_search_requests: charge.web_search_requests,
+            cost: charge.cost,
+            estimated: charge.estimated,
+            lower_bound: !charge.complete,
+            unpriced_models: charge
+                .unpriced
+                .and_then(|_| ModelId::new(charge.model).ok())
+                .into_iter()
+                .collect(),
+        });
+        numbers.extend(charge.price);
         Ok::<_, LedgerError>(ControlFlow::Continue(()))
     })?;
     let mut known = books.ledger.prices()?;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::cli::SessionFormat;
 use crate::cli::SessionsArgs;
 use crate::cli::SessionsCommand;
 use crate::cli::SessionsListArgs;
@@ -11,6 +12,7 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
 use crate::commands::complain;
+use crate::commands::run::spent;
 use crate::money::grouped;
 use crate::printable::Printable;
 use crate::query;
@@ -20,6 +22,7 @@ use crate::query::Filter;
 use crate::query::Group;
 use crate::report;
 use crate::report::Certainty;
+use crate::report::banner::Banner;
 use crate::report::sheet;
 use crate::report::sheet::Asked;
 use crate::report::sheet::Label;
@@ -33,7 +36,7 @@ pub(super) fn run(args: &SessionsArgs, context: &mut Context<'_>) -> anyhow::Res
     match &args.command {
         None => list(&args.list, context),
         Some(SessionsCommand::List(args)) => list(args, context),
-        Some(SessionsCommand::Show { id }) => show(id, context),
+        Some(SessionsCommand::Show { id, format }) => show(id, *format, context),
     }
 }
 
@@ -114,7 +117,7 @@ fn labels(group: &Group, context: &Context<'_>) -> [String; 2] {
     [label(0, Dimension::Session), label(1, Dimension::Project)]
 }
 
-fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn show(id: &str, format: SessionFormat, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.asked_books()?;
     let calendar = context.config.calendar.clone();
     let conditions = vec![Condition { dimension: Dimension::Session, value: Some(id.to_owned()) }];
@@ -127,7 +130,7 @@ fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let by = [Dimension::Task, Dimension::Branch, Dimension::Model];
     let groups = books.ledger.groups(&filter, &by, &calendar)?;
     let sheet = Sheet::new(&by, groups, None, &calendar, context.config.billing);
-    if context.global.json {
+    if context.global.json || format == SessionFormat::Json {
         let asked = Asked {
             filter: &filter,
             days: None,
@@ -140,6 +143,11 @@ fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         document["rows"] = sheet::json(&sheet, &asked)["rows"].take();
         document["warnings"] = report::json::warnings(&whole.totals).into();
         context.print_json(&document)?;
+    } else if format == SessionFormat::Banner {
+        let (_, prices) = spent(&books, &filter, context)?;
+        let all = query::whole(&books.ledger.groups(&Filter::ALL, &[], &calendar)?);
+        let banner = Banner { name: id, prices: &prices, run: &whole.totals, all: &all }.render();
+        write!(context.out, "{}", banner.trim_start())?;
     } else {
         let [_, project] = labels(whole, context);
         let clock =

@@ -1,5 +1,6 @@
 //! One JSON document: what was asked, a row for each charge or day, summaries, totals.
 
+use std::fmt;
 use std::io;
 use std::io::Write;
 
@@ -17,12 +18,14 @@ use crate::export::column::Level;
 use crate::export::column::Value;
 use crate::money::Usd;
 use crate::printable::printable_json;
+use crate::report::json::Amounts;
 
-/// Writes rows as JSON, amounts as decimal strings.
+/// Writes rows as JSON.
 #[derive(Debug)]
 pub struct JsonDocument<W> {
     out: W,
     columns: Vec<Column>,
+    amounts: Amounts,
     exported: Exported,
     by_model: Option<CostByName>,
     by_operation: Option<CostByName>,
@@ -40,6 +43,7 @@ impl<W: Write> JsonDocument<W> {
         mut out: W,
         level: Level,
         columns: Vec<Column>,
+        amounts: Amounts,
         before: &Json,
         after: Json,
     ) -> io::Result<Self> {
@@ -51,7 +55,7 @@ impl<W: Write> JsonDocument<W> {
             is_told.then(CostByName::new)
         };
         let (by_model, by_operation) = (summary(Content::Model), summary(Content::Name(OPERATION)));
-        Ok(Self { out, columns, exported: Exported::default(), by_model, by_operation, after })
+        Ok(Self { out, columns, amounts, exported: Exported::default(), by_model, by_operation, after })
     }
 
     fn member(&mut self, column: Column, row: &Row<'_>) -> io::Result<()> {
@@ -61,9 +65,16 @@ impl<W: Write> JsonDocument<W> {
             Value::Text(text) if text.is_ascii() => Ok(serde_json::to_writer(&mut self.out, &text)?),
             Value::Text(text) => write!(self.out, "{}", printable_json(&text.into_owned().into())),
             Value::Count(count) => write!(self.out, "{count}"),
-            Value::Usd(amount) => write!(self.out, "\"{amount}\""),
-            Value::Rounded(amount) => write!(self.out, "\"{}\"", amount.fixed(6)),
+            Value::Usd(amount) => self.amount(&amount),
+            Value::Rounded(amount) => self.amount(&amount.fixed(6)),
             Value::Flag(flag) => write!(self.out, "{flag}"),
+        }
+    }
+
+    fn amount(&mut self, amount: &impl fmt::Display) -> io::Result<()> {
+        match self.amounts {
+            Amounts::Strings => write!(self.out, "\"{amount}\""),
+            Amounts::Numbers => write!(self.out, "{amount}"),
         }
     }
 }
@@ -98,7 +109,7 @@ impl<W: Write> Export for JsonDocument<W> {
         if let (Json::Object(after), Json::Object(more)) = (&mut after, self.after) {
             after.extend(more);
         }
-        let after = printable_json(&after);
+        let after = printable_json(&self.amounts.written_in(&after));
         writeln!(self.out, "\n],{}", after.trim_start_matches('{'))?;
         self.out.flush()
     }

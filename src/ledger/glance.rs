@@ -3,6 +3,7 @@
 //! It answers from sums that are there and from the few requests that changed since; whoever asks for a report brings
 //! the sums up to date.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,12 +18,16 @@ use crate::id::SessionId;
 use crate::ledger::FILE_NAME;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::dimensions;
+use crate::ledger::dimensions::Question;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::schema;
 use crate::ledger::unsigned;
 use crate::money::Usd;
 use crate::period::Period;
+use crate::query::Dimension;
+use crate::query::Key;
 use crate::summary::Totals;
 
 /// An amount, and how sure it is.
@@ -174,6 +179,46 @@ impl Ledger {
             project,
             n_most,
         )
+    }
+
+    /// Returns at most `n_most` values that requests have in a dimension and that begin with `beginning`, sorted; none of
+    /// a dimension of time.
+    pub fn values(
+        &self,
+        dimension: &Dimension,
+        beginning: &str,
+        n_most: usize,
+    ) -> Result<Vec<String>, LedgerError> {
+        if let Dimension::Time(_) = dimension {
+            return Ok(Vec::new());
+        }
+        let mut question = Question::default();
+        let value = question.expression(dimension);
+        let query = format!("SELECT DISTINCT {value} FROM rollup AS fact{}", question.rest());
+        let mut statement = self.connection.prepare(&query)?;
+        let mut rows = statement.query(question.parameters().as_slice())?;
+        let mut values = BTreeSet::new();
+        while let Some(row) = rows.next()? {
+            if let Key::Name(name) = dimensions::key(row, 0, dimension)?
+                && name.starts_with(beginning)
+            {
+                values.insert(name);
+            }
+        }
+        Ok(values.into_iter().take(n_most).collect())
+    }
+
+    /// Returns at most `n_most` keys of the tags that requests have, sorted.
+    pub fn tag_keys(&self, n_most: usize) -> Result<Vec<String>, LedgerError> {
+        let keys = self
+            .connection
+            .prepare(
+                "SELECT DISTINCT tag.key FROM (SELECT DISTINCT tags FROM rollup WHERE tags IS NOT NULL) AS told,
+                        json_each(told.tags) AS tag ORDER BY 1 LIMIT ?1",
+            )?
+            .query_map([i64::try_from(n_most).unwrap_or(i64::MAX)], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(keys)
     }
 
     fn names(

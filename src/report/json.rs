@@ -2,7 +2,10 @@
 //!
 //! Each names its schema. Within a major version keys are only added.
 
+use std::borrow::Cow;
+
 use serde_json::Map;
+use serde_json::Number;
 use serde_json::Value;
 use serde_json::json;
 
@@ -14,6 +17,50 @@ use crate::summary::Elsewhere;
 use crate::summary::SessionShare;
 use crate::summary::TaskSummary;
 use crate::summary::Totals;
+
+/// How amounts stand in a JSON document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amounts {
+    /// As strings, which no reader rounds.
+    Strings,
+    /// As numbers with the same digits, for readers that would compute with strings as with text.
+    Numbers,
+}
+
+/// Members that hold amounts under names of their own: `averages.task`, `summaries.model.claude-opus-5-5`.
+const HOLD_AMOUNTS: [&str; 2] = ["averages", "summaries"];
+
+/// The member that is as a task queue has it.
+const AS_STORED: &str = "metadata";
+
+impl Amounts {
+    /// Returns the document with its amounts, which are strings, as they shall stand in it.
+    pub fn written_in(self, document: &Value) -> Cow<'_, Value> {
+        let mut document = Cow::Borrowed(document);
+        if self == Self::Numbers {
+            to_numbers(document.to_mut(), false);
+        }
+        document
+    }
+}
+
+fn to_numbers(value: &mut Value, is_amount: bool) {
+    match value {
+        Value::String(text) if is_amount => {
+            if let Ok(number) = text.parse::<Number>() {
+                *value = Value::Number(number);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut().filter(|(name, _)| *name != AS_STORED) {
+                let holds_amounts = HOLD_AMOUNTS.contains(&name.as_str()) && member.is_object();
+                to_numbers(member, is_amount || holds_amounts || name.ends_with("_usd"));
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| to_numbers(value, is_amount)),
+        _ => {}
+    }
+}
 
 /// Returns `cmat.costs.show/1`; `metadata` are the seven keys as the task queue holds them.
 pub fn task(summary: &TaskSummary, metadata: Map<String, Value>) -> Value {
@@ -155,5 +202,29 @@ pub fn extracted(task: &str, session: &str, n_new: u64, share: &Totals, total: U
 pub fn extend(document: &mut Value, more: Value) {
     if let (Value::Object(document), Value::Object(more)) = (document, more) {
         document.extend(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_become_numbers_with_every_digit_and_nothing_else_does() {
+        let document = json!({
+            "schema": "cmat.stats/1", "task": "12", "cost_usd": "0.000000000001", "limit_usd": null,
+            "rows": [{"model": "3", "cost_usd": "-12345678901234567.000000000001"}],
+            "averages": {"task": "0.1"}, "summaries": {"model": {"3": "7.5"}},
+            "metadata": {"cost_usd": "0.0915"},
+        });
+        assert_eq!(*Amounts::Strings.written_in(&document), document);
+        assert_eq!(
+            Amounts::Numbers.written_in(&document).to_string(),
+            concat!(
+                r#"{"schema":"cmat.stats/1","task":"12","cost_usd":0.000000000001,"limit_usd":null,"#,
+                r#""rows":[{"model":"3","cost_usd":-12345678901234567.000000000001}],"#,
+                r#""averages":{"task":0.1},"summaries":{"model":{"3":7.5}},"metadata":{"cost_usd":"0.0915"}}"#
+            )
+        );
     }
 }

@@ -127,6 +127,37 @@ fn sessions_are_listed_and_shown() {
 }
 
 #[test]
+fn a_session_is_shown_as_at_the_end_of_a_run() {
+    let project = project();
+    assert_snapshot!(project.run(["sessions", "show", "one", "--format", "banner"]), @r"
+    ================================================================================
+    CLAUDE CODE COST SUMMARY
+    ================================================================================
+
+    Pricing (Claude Sonnet 4):
+      Input:  $3.00 / million tokens
+      Output: $15.00 / million tokens
+
+    Current Session: one
+      API Calls: 3
+      Input Tokens: 4,530
+      Output Tokens: 300
+      Total Tokens: 4,830
+      Session Cost: $0.018015 USD
+
+    Cumulative Total (All Time):
+      Total Input Tokens: 4,540
+      Total Output Tokens: 1,300
+      Total Tokens: 5,840
+      Total Cost: $0.043065 USD
+
+    ================================================================================
+    ");
+    let json = |arguments: &[&str]| project.stdout(["sessions", "show", "one"].iter().chain(arguments));
+    assert_eq!(json(&["--format", "json"]), json(&["--json"]));
+}
+
+#[test]
 fn statistics_count_from_a_mark_and_nothing_is_deleted() {
     let project = project();
     assert_snapshot!(project.run(["stats"]), @r"

@@ -133,6 +133,24 @@ fn has_every_form() {
 }
 
 #[test]
+fn amounts_are_numbers_where_a_program_asks_for_that() {
+    let project = project();
+    let document = |arguments: &[&str]| -> Value {
+        let output = project.cmat(arguments).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let report = document(&["report", "--by", "enhancement", "--json-numbers"]);
+    assert_eq!(report["rows"][0]["cost_usd"].to_string(), "0.03036");
+    assert_eq!(report["totals"]["cost_cache_read_usd"].to_string(), "0.019");
+    assert_eq!(document(&["stats", "--json-numbers"])["averages"]["session"].to_string(), "0.01748");
+    let export = document(&["export", "json", "-", "--json-numbers"]);
+    assert_eq!(export["rows"][0]["cost_usd"].to_string(), "0.00828");
+    assert_eq!(export["summaries"]["model"][OPUS].to_string(), "0.0276");
+    let export = document(&["export", "json", "-"]);
+    assert_eq!(export["rows"][0]["cost_usd"], "0.00828");
+}
+
+#[test]
 fn leaves_out_figures_where_the_terminal_is_narrow() {
     let project = project().env("COLUMNS", "50");
     assert_snapshot!(project.run(["report", "--by", "branch", "--format", "table"]), @r"

@@ -39,6 +39,32 @@ fn commands_tasks_and_enhancements_complete() {
 }
 
 #[test]
+fn dimensions_and_what_requests_have_in_them_complete() {
+    let project = project();
+    let tagged = ["--tag", "chapter=3", "--at", "2026-11-19", "--id", "job"];
+    let record = ["record", "--model", SONNET, "--input", "1", "--agent", "o'neil: x"];
+    project.stdout(record.into_iter().chain(tagged));
+    project.stdout(["report"]);
+    assert_snapshot!(offered(&project, &["cmat", "report", "--by", "task,mo"]), @r"
+    task,month
+    task,model
+    ");
+    assert_snapshot!(offered(&project, &["cmat", "report", "--by", "tag"]), @"tag:chapter");
+    assert_snapshot!(offered(&project, &["cmat", "cache", "--by", "sk"]), @"skill");
+    assert_snapshot!(offered(&project, &["cmat", "report", "--where", "br"]), @"branch=");
+    assert_snapshot!(offered(&project, &["cmat", "report", "--where", "day"]), @"");
+    assert_snapshot!(offered(&project, &["cmat", "report", "--where", "branch=m"]), @"branch=main");
+    assert_snapshot!(offered(&project, &["cmat", "export", "csv", "-", "--where", "agent="]), @r"
+    agent=implementer
+    agent=o'neil: x
+    ");
+    assert_snapshot!(offered(&project, &["cmat", "forecast", "--where", "weather="]), @"");
+    assert_snapshot!(offered(&project, &["cmat", "explain", "enhancement:l"]), @"enhancement:login");
+    assert_snapshot!(offered(&project, &["cmat", "estimate", "--like", "l"]), @"login");
+    assert_snapshot!(offered(&project, &["cmat", "sessions", "show", "s"]), @"s1");
+}
+
+#[test]
 fn each_shell_gets_its_script() {
     let project = TestProject::new();
     for (shell, sign) in

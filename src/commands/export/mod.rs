@@ -47,6 +47,7 @@ use crate::query::Dimension;
 use crate::report::Billing;
 use crate::report::Certainty;
 use crate::report::counted;
+use crate::report::json::Amounts;
 use crate::report::sheet::Asked;
 
 /// Decimal places of the amount that is told.
@@ -71,7 +72,8 @@ pub(super) fn run(args: &ExportArgs, context: &mut Context<'_>) -> anyhow::Resul
         _ => Vec::new(),
     };
     let billing = context.config.billing;
-    let writing = Writing { args, columns, before: before(&selection, context), budgets, billing };
+    let (before, amounts) = (before(&selection, context), context.amounts());
+    let writing = Writing { args, columns, before, budgets, billing, amounts };
     destination.begin(&writing)?;
     let exported = stream(&mut destination, &books, &selection, &context.config.calendar)?;
     let name = destination.end()?;
@@ -124,6 +126,7 @@ struct Writing<'a> {
     /// How each budget stands.
     budgets: Vec<Value>,
     billing: Billing,
+    amounts: Amounts,
 }
 
 impl Writing<'_> {
@@ -138,7 +141,7 @@ impl Writing<'_> {
             ExportForm::Json => {
                 let after = json!({ "remark": remark, "budgets": self.budgets });
                 let level = level(self.args);
-                Box::new(JsonDocument::new(out, level, columns, &self.before, after)?)
+                Box::new(JsonDocument::new(out, level, columns, self.amounts, &self.before, after)?)
             }
             ExportForm::Parquet => Box::new(Parquet::new(out, columns)?),
             ExportForm::Focus => Box::new(Focus::new(out, self.billing)?),

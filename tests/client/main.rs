@@ -57,6 +57,8 @@ fn main() -> ExitCode {
         trial("interrupted", V2_1_330, scenarios::interrupted),
         trial("terminated", V2_1_330, scenarios::terminated),
         trial("killed", V2_1_330, scenarios::killed),
+        trial("killed_between_turns", V2_1_330, scenarios::killed_between_turns),
+        trial("killed_after_a_subagent", V2_1_330, scenarios::killed_after_a_subagent),
         trial("compacted", V2_1_330, scenarios::compacted),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);

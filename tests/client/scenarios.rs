@@ -192,6 +192,24 @@ pub(crate) async fn killed(stage: Stage) {
     stage.assert_spent("task_1", &[&known[..], &served[3..]].concat(), 3, AtLeast).await;
 }
 
+/// What was answered is recorded at the end of its turn: the client is killed before the session's end, and its
+/// transcript is gone.
+pub(crate) async fn killed_between_turns(stage: Stage) {
+    stage.api_answers([calls("Bash", json!({"command": "pwd"})), says("Here.")]);
+    stage.claude_killed_after_a_turn("task_1", "Where are we?").await;
+    stage.remove_transcripts();
+    stage.assert_spent("task_1", &stage.served(), 2, Exact).await;
+}
+
+/// The end of a subagent is told too: what it had written then outlives the kill of its client and the transcripts.
+pub(crate) async fn killed_after_a_subagent(stage: Stage) {
+    stage.api_answers([asks_agent(Agent::Foreground), endless("This will take")]);
+    stage.api_answers_subagents([calls("Bash", json!({"command": "ls"})), says("Nothing there.")]);
+    stage.claude_stopped("task_1", "Have an agent look", "This will take", "KILL").await;
+    stage.remove_transcripts();
+    stage.assert_itemised("task_1", &stage.served()[..3], AtLeast).await;
+}
+
 /// The requests of a compaction are in no line of the transcript: the client's own count has them.
 pub(crate) async fn compacted(stage: Stage) {
     stage.api_answers([says("Hello.")]);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::process::Command;
 
@@ -136,6 +137,24 @@ impl Stage {
         while lines.next_line().await.unwrap().is_some() {}
         let output = child.wait_with_output().await.unwrap();
         assert_no_hook_failed(&output);
+    }
+
+    /// Runs the client for `task`, and kills it when it has answered and waits for the next prompt.
+    pub(crate) async fn claude_killed_after_a_turn(&self, task: &str, prompt: &str) {
+        let streamed = ["--input-format=stream-json", "--output-format=stream-json", "--verbose"];
+        let mut child = self.client(task, &streamed).stdin(Stdio::piped()).spawn().unwrap();
+        let message = json!({"type": "user", "message": {"role": "user", "content": prompt}});
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let result = "\"type\":\"result\"";
+        while !lines.next_line().await.unwrap().expect("the turn ends").contains(result) {}
+        child.kill().await.unwrap();
+    }
+
+    /// Removes all that the client wrote of its sessions.
+    pub(crate) fn remove_transcripts(&self) {
+        fs::remove_dir_all(self.path("home/.claude/projects")).unwrap();
     }
 
     /// Waits until a transcript holds the response that was served as number `n`.

@@ -98,13 +98,15 @@ pub(super) fn run(args: &RunArgs, context: &mut Context<'_>) -> anyhow::Result<E
             command.args(&args.command[1..]).env("ANTHROPIC_MODEL", model);
         }
     }
+    // Caught before the child begins: a signal that ended cmat between the two would leave the child alone.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(fault) => return Ok(cannot_run(args, &fault)),
     };
-    let signals = forward_signals(&child)?;
+    let forwarding = forward(signals, &child);
     let status = child.wait()?;
-    signals.close();
+    forwarding.close();
     let environment = &context.config.hook;
     let assignment = Assignment {
         task: task.or_else(|| TaskId::new(environment.task.clone()?).ok()),
@@ -229,11 +231,10 @@ fn cannot_run(args: &RunArgs, fault: &io::Error) -> Exit {
     Exit::Child(NOT_RUNNABLE)
 }
 
-/// Passes on the signals that would end cmat, as long as the child runs.
+/// Passes on the signals that would end cmat, those too that came before this, as long as the child runs.
 ///
 /// On a terminal, Ctrl-C and Ctrl-\ reach the child without us: both are in the foreground.
-fn forward_signals(child: &Child) -> anyhow::Result<signal_hook::iterator::Handle> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+fn forward(mut signals: Signals, child: &Child) -> signal_hook::iterator::Handle {
     let handle = signals.handle();
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let has_terminal = io::stdin().is_terminal();
@@ -252,7 +253,7 @@ fn forward_signals(child: &Child) -> anyhow::Result<signal_hook::iterator::Handl
             }
         }
     });
-    Ok(handle)
+    handle
 }
 
 fn exit_code(status: ExitStatus) -> u8 {

@@ -13,6 +13,11 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
@@ -23,8 +28,12 @@ use crate::schemas;
 pub(crate) const SONNET: &str = "claude-sonnet-4-20250514";
 pub(crate) const OPUS: &str = "claude-opus-4-8";
 
+/// A test that takes longer hangs; the slowest takes a few seconds.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A folder that holds `home`, `project` and `cmat` (the data folder), removed at the end.
 pub(crate) struct TestProject {
+    _watched: Sender<()>,
     _folder: TempDir,
     root: PathBuf,
     queue: Value,
@@ -54,7 +63,8 @@ impl TestProject {
             "tasks": [],
             "agent_status": {},
         });
-        Self { _folder: folder, root, queue, env: BTreeMap::new(), user: User::Tester }
+        let (env, user) = (BTreeMap::new(), User::Tester);
+        Self { _watched: watched(), _folder: folder, root, queue, env, user }
     }
 
     /// Sets a variable of the environment of every later run.
@@ -289,6 +299,20 @@ pub(crate) fn request(id: &str, model: &str, [input, output, write, read]: [u64;
             },
         },
     })
+}
+
+/// Ends all tests, and names the one that called this, if it hangs: a child waits for what never comes.
+fn watched() -> Sender<()> {
+    let (watched, ended) = mpsc::channel();
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    thread::spawn(move || {
+        if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            // The macros that print are captured, and shown at the end of the test only.
+            let _unheard = writeln!(std::io::stderr(), "`{name}` does not end: given up after {PATIENCE:?}");
+            std::process::exit(101);
+        }
+    });
+    watched
 }
 
 /// Returns the name that Claude Code files a folder's transcripts under.

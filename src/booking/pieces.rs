@@ -24,6 +24,7 @@ use crate::ledger::cursor::Cursor;
 use crate::ledger::cursor::FileIdentity;
 use crate::transcript;
 use crate::transcript::BUFFER_BYTES;
+use crate::transcript::OWN_BYTES;
 use crate::transcript::Position;
 use crate::transcript::Reader;
 use crate::transcript::Slice;
@@ -202,8 +203,11 @@ impl Piece {
         let capacity = BUFFER_BYTES.min(usize::try_from(self.n_bytes()).unwrap_or(BUFFER_BYTES)).max(1);
         let from = Position { offset: self.begin, line: 0 };
         let input = BufReader::with_capacity(capacity, input);
-        let reader = Reader::new(input, from, self.file.session.clone());
-        let slice = reader.after(self.time_before()?).next_slice(u64::MAX)?;
+        let mut reader = Reader::new(input, from, self.file.session.clone()).after(self.time_before()?);
+        if self.is_before_usage()? {
+            reader = reader.before_usage();
+        }
+        let slice = reader.next_slice(u64::MAX)?;
         if !self.is_last() && slice.end.offset != self.end {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -216,6 +220,17 @@ impl Piece {
 }
 
 impl Piece {
+    /// Returns whether usage has yet to come in the file's beginning: a hook may have read on in a session that had asked
+    /// for nothing.
+    fn is_before_usage(&self) -> io::Result<bool> {
+        if self.begin >= OWN_BYTES {
+            return Ok(false);
+        }
+        let mut before = vec![0; usize::try_from(self.begin).map_err(io::Error::other)?];
+        self.file.file.read_exact_at(&mut before, 0)?;
+        Ok(!transcript::holds_usage(&before))
+    }
+
     /// Returns the time of the last line before the piece that states one.
     fn time_before(&self) -> io::Result<Option<Timestamp>> {
         let Opened { file, from, last_time, .. } = &*self.file;

@@ -51,7 +51,7 @@ pub const BUFFER_BYTES: usize = 256 << 10;
 const MAX_SKIPPED_TOLD: usize = 1000;
 
 /// How far into a file the lines without `uuid` are looked at, in bytes.
-const OWN_BYTES: u64 = 1 << 20;
+pub const OWN_BYTES: u64 = 1 << 20;
 
 /// How many lines [`named_session`] reads at most.
 const NAMING_LINES: usize = 64;
@@ -99,9 +99,10 @@ pub struct Slice {
 
 /// Reads a transcript slice by slice.
 ///
-/// Neither the size of the slices nor reading on from any [`Slice::end`] changes what is found. (One exception: a line
-/// without a readable `timestamp`, which no client writes, takes that of the usage line before it, and is left out if
-/// this reader has seen none.)
+/// Neither the size of the slices nor reading on from any [`Slice::end`] changes what is found, if the reader is told
+/// what was before ([`Reader::after`], [`Reader::before_usage`]). (One exception: a line without a readable
+/// `timestamp`, which no client writes, takes that of the usage line before it, and is left out if this reader has seen
+/// none.)
 #[derive(Debug)]
 pub struct Reader<R> {
     lines: Lines<R>,
@@ -128,6 +129,13 @@ impl<R: BufRead> Reader<R> {
     /// Tells the reader the time of the last line before where it begins: [`Slice::last_time`] of what was read before.
     pub fn after(mut self, last_time: Option<Timestamp>) -> Self {
         self.scan.last_time = last_time;
+        self
+    }
+
+    /// Tells the reader that what stands before where it begins [holds no usage](holds_usage): lines of the sessions' own
+    /// are looked for still.
+    pub fn before_usage(mut self) -> Self {
+        self.scan.seeks_own = self.scan.position.offset < OWN_BYTES;
         self
     }
 
@@ -195,15 +203,21 @@ impl Scan {
             }
         }
         for line in self.finder.notes(lines) {
-            self.read_notes(&readable(&lines[line]), found);
+            let n_before = || memchr_iter(b'\n', &lines[..line.start]).count() as u64;
+            self.read_notes(&readable(&lines[line.clone()]), n_before, found);
         }
         self.position.offset += lines.len() as u64;
         self.position.line += memchr_iter(b'\n', lines).count() as u64;
     }
 
-    /// Notes what a line that need hold no usage says of its session.
-    fn read_notes(&self, line: &str, found: &mut Found) {
+    /// Notes what a line that need hold no usage says of its session; `n_before` are the lines before it that are not
+    /// counted yet.
+    fn read_notes(&self, line: &str, n_before: impl Fn() -> u64, found: &mut Found) {
         each_record(line, |note: Box<Note<'_>>, _| {
+            if notes::is_broken_off(&note) {
+                let line = self.position.line + n_before() + 1;
+                found.skip(Skipped { line, reason: SkipReason::BrokenOff });
+            }
             found.slice.prompts.extend(notes::prompt(&note, &self.session));
             found.slice.pull_requests.extend(notes::pull_request(&note, &self.session));
         });
@@ -211,12 +225,12 @@ impl Scan {
 
     /// Reads a line without its line end.
     fn read_line(&mut self, line: &[u8], found: &mut Found) {
-        self.note_own(line, self.position.offset, found);
         let text = readable(line);
         if self.finder.may_be_note(line) {
-            self.read_notes(&text, found);
+            self.read_notes(&text, || 0, found);
         }
         let is_whole = each_record(&text, |entry: Box<Entry<'_>>, text| {
+            self.note_own(text.as_bytes(), self.position.offset, found);
             match request::usage_record(&entry, text, &self.session, self.previous) {
                 Ok(None) => return,
                 Ok(Some(record)) => {
@@ -315,6 +329,23 @@ impl Found {
 /// Returns the time of the last of `lines` that states one: what [`Reader::after`] wants to be told.
 pub fn last_time(lines: &[u8]) -> Option<Timestamp> {
     cost_state::last_time(lines, &Finder::new())
+}
+
+/// Returns whether one of `lines` is a usage line: if not, [`Reader::before_usage`] wants to be told.
+pub fn holds_usage(lines: &[u8]) -> bool {
+    let finder = Finder::new();
+    // Neither the session nor the time changes whether there is usage.
+    let session = SessionId::new("-").expect("a name of one letter");
+    let mut is_found = false;
+    for line in finder.candidates(lines) {
+        each_record(&readable(&lines[line]), |entry: Box<Entry<'_>>, text| {
+            is_found |= !matches!(request::usage_record(&entry, text, &session, None), Ok(None));
+        });
+        if is_found {
+            break;
+        }
+    }
+    is_found
 }
 
 /// Returns the session that the first line naming one names, in the first 64 lines and the first MiB of `input`.

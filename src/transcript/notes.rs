@@ -19,6 +19,10 @@ const MAX_NAME_BYTES: usize = 256;
 /// Texts of `user` lines that nobody asked: what the client itself tells the model.
 const CLIENTS_OWN: [&str; 3] = ["<task-notification>", "<system-reminder>", "[Request interrupted by user"];
 
+/// How the client asks for the rest of an answer whose stream broke. What had come of it stands there like an answer that
+/// ended well, with the count of its beginning.
+const BROKEN_OFF: &str = "Your response above was cut off mid-stream";
+
 /// How a command that is a prompt begins.
 const COMMAND: &str = "<command-message>";
 
@@ -83,6 +87,15 @@ pub(super) fn prompt(note: &Note<'_>, session: &SessionId) -> Option<Prompt> {
     }
     let (session, at) = whose(note, session)?;
     Some(Prompt { session, at, command: said.and_then(command) })
+}
+
+/// Returns whether a record says that the answer before it broke off, so that nobody knows all that is to be paid for it.
+pub(super) fn is_broken_off(note: &Note<'_>) -> bool {
+    let says =
+        |message: &Message<'_>| message.content.0.text().is_some_and(|text| text.starts_with(BROKEN_OFF));
+    note.kind.text() == Some("user")
+        && note.is_meta == Leaf::True
+        && note.message.0.as_deref().is_some_and(says)
 }
 
 /// Returns the pull request that a record tells of.

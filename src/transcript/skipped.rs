@@ -3,7 +3,7 @@
 use super::request::MAX_TOKENS;
 use crate::id::IdError;
 
-/// A line, or a part of one, that was left out.
+/// A line, or a part of one, that was left out, or that tells of something left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// Number of the line in its file; the first line is 1.
@@ -35,6 +35,9 @@ pub enum SkipReason {
         /// What is wrong with it.
         source: IdError,
     },
+    /// The line says that the answer before it broke off: more of it may have been paid for than its count says.
+    #[error("the answer before it broke off, what all of it cost is not known")]
+    BrokenOff,
     /// The line has no readable `timestamp`, and no usage line stands before it whose time it could take.
     #[error("no `timestamp`")]
     NoTimestamp,

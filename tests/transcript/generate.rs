@@ -134,7 +134,8 @@ fn answer() -> Vec<(&'static str, BoxedStrategy<String>)> {
     let said = "[{\"type\":\"text\",\"text\":\"\\\"usage\\\":{ }{ \\ud83d \\ud83d\\ude00 \\u001b[0m\"}]";
     let command = r#""<command-message>go</command-message>\n<command-name>/go</command-name>""#;
     let result = r#"[{"tool_use_id":"toolu_1","type":"tool_result"}]"#;
-    let contents = vec!["[]", "\"said\"", said, command, result];
+    let broken_off = "\"Your response above was cut off mid-stream. Resume directly\"";
+    let contents = vec!["[]", "\"said\"", said, command, result, broken_off];
     let content: BoxedStrategy<String> = select(contents).prop_map(str::to_owned).boxed();
     let message = object(vec![
         ("id", mostly(text(&["msg_1", "msg_2", "msg_3"]))),

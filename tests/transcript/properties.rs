@@ -1,10 +1,9 @@
 //! The fast reader agrees with the slow one, and neither buffers, slices, order nor repetition change what it finds.
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
 use std::path::Path;
 
-use cmat::transcript::Position;
+use cmat::transcript;
 use cmat::transcript::Reader;
 use cmat::transcript::Slice;
 use cmat::usage::UsageRecord;
@@ -104,6 +103,14 @@ fn every_small_buffer_and_slice_reads_the_same() {
     }
 }
 
+/// Returns about `max_bytes` of what follows `read`; the reader is told of it as the program tells it.
+fn read_on(bytes: &[u8], read: &Slice, max_bytes: u64) -> Slice {
+    let (before, rest) = bytes.split_at(usize::try_from(read.end.offset).unwrap());
+    let reader = Reader::new(rest, read.end, file_session()).after(read.last_time);
+    let mut reader = if transcript::holds_usage(before) { reader } else { reader.before_usage() };
+    reader.next_slice(max_bytes).unwrap()
+}
+
 /// A file that grew is read on from where the last reading ended, wherever the client's write was cut.
 #[test]
 fn reading_on_after_growth_finds_the_same() {
@@ -113,9 +120,9 @@ fn reading_on_after_growth_finds_the_same() {
         let step = (bytes.len() / 40).max(1);
         for cut in (0..bytes.len()).step_by(step) {
             let mut grown = read(&bytes[..cut]);
-            let rest = BufReader::new(&bytes[usize::try_from(grown.end.offset).unwrap()..]);
-            let mut reader = Reader::new(rest, grown.end, file_session()).after(grown.last_time);
-            join(&mut grown, reader.next_slice(u64::MAX).unwrap());
+            let rest = read_on(&bytes, &grown, u64::MAX);
+            join(&mut grown, rest);
+            assert_eq!(grown.first_own_line, whole.first_own_line, "{path} cut at {cut}");
             assert_eq!(grown.records, whole.records, "{path} cut at {cut}");
             assert_eq!(grown.client_counts, whole.client_counts, "{path} cut at {cut}");
             assert_eq!(
@@ -132,17 +139,31 @@ fn reading_on_from_any_slice_finds_the_same() {
     for (path, bytes) in fixtures().into_iter().filter(|(path, _)| !path.ends_with("no_timestamp.jsonl")) {
         let whole = read(&bytes);
         let mut joined = Slice::default();
-        let mut from = Position::default();
         while !joined.finished {
-            let rest = BufReader::new(&bytes[usize::try_from(from.offset).unwrap()..]);
-            let reader = Reader::new(rest, from, file_session()).after(joined.last_time);
-            let slice = { reader }.next_slice(5000).unwrap();
-            from = slice.end;
-            join(&mut joined, slice);
+            let next = read_on(&bytes, &joined, 5000);
+            join(&mut joined, next);
         }
-        joined.first_own_line.clone_from(&whole.first_own_line);
         assert_eq!(joined, whole, "{path}");
     }
+}
+
+/// Which sessions a file says it began is what decides who owns a request that several show.
+#[test]
+fn whose_lines_they_are_depends_on_no_cut() {
+    let cut = (generate::transcript(lines()), prop::collection::vec(any::<Index>(), 0..6));
+    let same = |(bytes, cuts): (Vec<u8>, Vec<Index>)| {
+        let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        ends.push(bytes.len());
+        ends.sort_unstable();
+        let mut joined = Slice::default();
+        for end in ends {
+            let next = read_on(&bytes[..end], &joined, u64::MAX);
+            join(&mut joined, next);
+        }
+        prop_assert_eq!(joined.first_own_line, read(&bytes).first_own_line);
+        Ok(())
+    };
+    check(500, &cut, same);
 }
 
 /// What a reading says of each request, however often its lines came.

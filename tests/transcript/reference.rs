@@ -51,23 +51,25 @@ pub(crate) fn read(bytes: &[u8], file_session: &SessionId) -> Slice {
         let line_number = index as u64 + 1;
         let text = readable(line);
         let (values, is_whole) = records(&text);
-        if seeks_own && offset < 1 << 20 {
-            for (value, _) in &values {
-                note_own(value, file_session, &mut slice.first_own_line);
-            }
-        }
         if line.windows(12).any(|part| part == br#""cost-state""#) {
             let counts = values.iter().filter_map(|(value, _)| client_count(value, slice.last_time?));
             slice.client_counts.extend(counts);
         }
+        let is_result = String::from_utf8_lossy(line).contains("\"tool_use_id\"");
+        let n_broken_off = values.iter().filter(|(value, _)| !is_result && is_broken_off(value)).count();
+        let broken_off = Skipped { line: line_number, reason: SkipReason::BrokenOff };
+        slice.skipped.extend(std::iter::repeat_n(broken_off, n_broken_off));
         for (value, text) in &values {
             slice.last_time = time(&value["timestamp"]).or(slice.last_time);
             if let Some(tail) = tail(value) {
                 slice.tail = tail;
             }
-            if !String::from_utf8_lossy(line).contains("\"tool_use_id\"") {
+            if !is_result {
                 slice.prompts.extend(prompt(value, file_session));
                 slice.pull_requests.extend(pull_request(value, file_session));
+            }
+            if seeks_own && offset < 1 << 20 {
+                note_own(value, file_session, &mut slice.first_own_line);
             }
             match usage_record(value, text, file_session, previous) {
                 None => continue,
@@ -208,6 +210,16 @@ fn tail(line: &Value) -> Option<Tail> {
         "attachment" => (line["attachment"]["type"] == "hook_stopped_continuation").then_some(Tail::Answered),
         _ => None,
     }
+}
+
+/// Whether a line tells the model that its answer broke off.
+fn is_broken_off(line: &Value) -> bool {
+    let content = &line["message"]["content"];
+    let said = text(content).or_else(|| text(&content[0]["text"])).unwrap_or_default();
+    line["type"] == "user"
+        && line["isMeta"] == true
+        && line["message"].is_object()
+        && said.starts_with("Your response above was cut off mid-stream")
 }
 
 /// Returns the prompt that a line without a tool's result is.

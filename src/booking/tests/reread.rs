@@ -80,3 +80,34 @@ fn a_session_that_nobody_told_of_is_of_the_project_that_its_lines_name() {
     rooms.read(Path::new("s1.jsonl"));
     assert!(is_known());
 }
+
+/// Returns what is known of a request that `s2` asked for and `s1`, a fork, repeats, in files that grow line by line.
+fn known_of_a_copy(read_each: bool) -> String {
+    let rooms = Rooms::new();
+    let own = |session: &str, second: u8| {
+        let time = format!("2026-11-20T12:00:{second:02}.000Z");
+        format!("{}\n", json!({"type": "queue-operation", "sessionId": session, "timestamp": time}))
+    };
+    let note = "{\"type\":\"mode\"}\n".to_owned();
+    let asked = line("m1", 400).replace("\"s1\"", "\"s2\"");
+    // The smaller name would win if nothing told who began.
+    let files = [("s1", [note.clone(), own("s1", 30), line("m1", 400)]), ("s2", [note, own("s2", 1), asked])];
+    for (session, lines) in files {
+        let file = format!("{session}.jsonl");
+        let mut text = String::new();
+        for part in lines {
+            text += &part;
+            rooms.write(Path::new(&file), text.as_bytes());
+            if read_each {
+                rooms.read(Path::new(&file));
+            }
+        }
+        rooms.read(Path::new(&file));
+    }
+    rooms.dump()
+}
+
+#[test]
+fn who_owns_a_request_does_not_depend_on_how_often_hooks_read() {
+    assert_eq!(known_of_a_copy(true), known_of_a_copy(false));
+}

@@ -4,7 +4,7 @@
 //! for is answered with an error and noted: the scenario then fails. The port is free and closed with the runtime.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ use crate::truth::Tokens;
 
 /// Output tokens that `message_start` tells, before any is written; `message_delta` tells the real count.
 const OUTPUT_AT_START: u64 = 3;
+/// So long the client has for reading what came before a connection breaks: what is unread is lost then.
+const BEFORE_THE_CUT: Duration = Duration::from_millis(500);
 /// Longer than any scenario may take.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
@@ -61,6 +63,8 @@ pub(crate) enum Pace {
     Slow(Duration),
     /// Never ends: the blocks come, `message_delta` and `message_stop` do not.
     Stuck,
+    /// The connection breaks after the blocks.
+    Cut,
 }
 
 /// A response to give.
@@ -147,7 +151,6 @@ async fn messages(State(api): State<Api>, headers: HeaderMap, Json(request): Jso
     let model = request["model"].as_str().unwrap_or_default().to_owned();
     let mut script = api.script();
     let reply = match caller {
-        _ if request["stream"] != true => None,
         Caller::Main => script.main.pop_front(),
         Caller::Subagent => script.subagent.pop_front(),
     };
@@ -160,6 +163,12 @@ async fn messages(State(api): State<Api>, headers: HeaderMap, Json(request): Jso
     let session = header("x-claude-code-session-id").unwrap_or_default().to_owned();
     let tokens = Tokens { output: OUTPUT_AT_START, ..reply.tokens };
     script.served.push(Served { session, model: model.clone(), tokens });
+    let headers = [("request-id", format!("req_scripted_{n:04}"))];
+    // After a stream that broke, the client may ask for the whole answer at once.
+    if request["stream"] != true {
+        script.served[n].tokens = reply.tokens;
+        return (headers, Json(whole(&reply, &message_id(n), &model))).into_response();
+    }
     drop(script);
     let steps = steps(&reply, &message_id(n), &model);
     let events = tokio_stream::iter(steps).then(move |step| {
@@ -167,10 +176,10 @@ async fn messages(State(api): State<Api>, headers: HeaderMap, Json(request): Jso
         async move {
             tokio::time::sleep(step.after).await;
             api.script().served[n].tokens.output = step.output;
-            Ok::<_, Infallible>(step.event)
+            step.event.ok_or(io::Error::from(io::ErrorKind::ConnectionReset))
         }
     });
-    ([("request-id", format!("req_scripted_{n:04}"))], Sse::new(events)).into_response()
+    (headers, Sse::new(events)).into_response()
 }
 
 async fn surprise(State(api): State<Api>, uri: Uri) -> StatusCode {
@@ -182,7 +191,8 @@ async fn surprise(State(api): State<Api>, uri: Uri) -> StatusCode {
 struct Step {
     /// Wait before it.
     after: Duration,
-    event: Event,
+    /// `None`: the connection breaks.
+    event: Option<Event>,
     /// Output tokens that the client knows of after it.
     output: u64,
 }
@@ -190,10 +200,10 @@ struct Step {
 fn steps(reply: &Reply, id: &str, model: &str) -> Vec<Step> {
     let step = |after, output, kind: &str, mut body: Value| {
         body["type"] = kind.into();
-        Step { after, event: Event::default().event(kind).data(body.to_string()), output }
+        Step { after, event: Some(Event::default().event(kind).data(body.to_string())), output }
     };
     let (pause, last_pause) = match reply.pace {
-        Pace::Swift => (Duration::ZERO, Duration::ZERO),
+        Pace::Swift | Pace::Cut => (Duration::ZERO, Duration::ZERO),
         Pace::Slow(pause) => (pause, pause),
         Pace::Stuck => (Duration::ZERO, FOR_EVER),
     };
@@ -212,10 +222,12 @@ fn steps(reply: &Reply, id: &str, model: &str) -> Vec<Step> {
         }
         steps.push(step(Duration::ZERO, OUTPUT_AT_START, "content_block_stop", json!({"index": index})));
     }
-    let uses_tool = reply.blocks.iter().any(|block| matches!(block, Block::Tool { .. }));
-    let stop_reason = if uses_tool { "tool_use" } else { "end_turn" };
+    if matches!(reply.pace, Pace::Cut) {
+        steps.push(Step { after: BEFORE_THE_CUT, event: None, output: OUTPUT_AT_START });
+        return steps;
+    }
     let end = json!({
-        "delta": {"stop_reason": stop_reason, "stop_sequence": null},
+        "delta": {"stop_reason": reply.stop_reason(), "stop_sequence": null},
         "usage": usage(reply.tokens, reply.tokens.output),
     });
     steps.push(step(last_pause, reply.tokens.output, "message_delta", end));
@@ -223,7 +235,37 @@ fn steps(reply: &Reply, id: &str, model: &str) -> Vec<Step> {
     steps
 }
 
+/// Returns a response that is not streamed.
+fn whole(reply: &Reply, id: &str, model: &str) -> Value {
+    let blocks = reply.blocks.iter().enumerate();
+    let content: Vec<Value> = blocks.map(|(n, block)| block.whole(&format!("toolu_{id}_{n}"))).collect();
+    json!({
+        "id": id, "type": "message", "role": "assistant", "model": model, "content": content,
+        "stop_reason": reply.stop_reason(), "stop_sequence": null,
+        "usage": usage(reply.tokens, reply.tokens.output),
+    })
+}
+
+impl Reply {
+    fn stop_reason(&self) -> &'static str {
+        let uses_tool = self.blocks.iter().any(|block| matches!(block, Block::Tool { .. }));
+        if uses_tool { "tool_use" } else { "end_turn" }
+    }
+}
+
 impl Block {
+    fn whole(&self, tool_id: &str) -> Value {
+        match self {
+            Self::Thinking(thought) => {
+                json!({"type": "thinking", "thinking": thought, "signature": "c2lnbmVk"})
+            }
+            Self::Text(text) => json!({"type": "text", "text": text}),
+            Self::Tool { name, input } => {
+                json!({"type": "tool_use", "id": tool_id, "name": name, "input": input})
+            }
+        }
+    }
+
     /// Returns the block as it starts, and its deltas.
     fn wire(&self, tool_id: &str) -> (Value, Vec<Value>) {
         match self {
@@ -255,7 +297,7 @@ fn usage(tokens: Tokens, output: u64) -> Value {
             "ephemeral_1h_input_tokens": tokens.write_1h,
         },
         "output_tokens": output,
-        "server_tool_use": {"web_search_requests": 0, "web_fetch_requests": 0},
+        "server_tool_use": {"web_search_requests": tokens.searches, "web_fetch_requests": 0},
         "service_tier": "standard",
         "inference_geo": "not_available",
     })

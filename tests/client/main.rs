@@ -11,10 +11,14 @@
 
 mod api;
 mod budgets;
+mod conversation;
 mod install;
+mod kills;
+mod privacy;
 mod scenarios;
 mod stage;
 mod truth;
+mod unlisted;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,12 +58,21 @@ fn main() -> ExitCode {
         trial("tool_over_budget", V2_1_330, budgets::tool_over_budget),
         trial("subagent_over_budget", V2_1_330, budgets::subagent_over_budget),
         trial("override_by_the_agent", V2_1_330, budgets::override_by_the_agent),
-        trial("interrupted", V2_1_330, scenarios::interrupted),
-        trial("terminated", V2_1_330, scenarios::terminated),
-        trial("killed", V2_1_330, scenarios::killed),
-        trial("killed_between_turns", V2_1_330, scenarios::killed_between_turns),
-        trial("killed_after_a_subagent", V2_1_330, scenarios::killed_after_a_subagent),
-        trial("compacted", V2_1_330, scenarios::compacted),
+        trial("clear", V2_1_330, scenarios::clear),
+        trial("nested", V2_1_330, scenarios::nested),
+        trial("interrupted", V2_1_330, kills::interrupted),
+        trial("terminated", V2_1_330, kills::terminated),
+        trial("killed", V2_1_330, kills::killed),
+        trial("killed_between_turns", V2_1_330, kills::killed_between_turns),
+        trial("killed_when_all_was_written", V2_1_330, kills::killed_when_all_was_written),
+        trial("killed_after_a_subagent", V2_1_330, kills::killed_after_a_subagent),
+        trial("compacted", V2_1_330, unlisted::compacted),
+        trial("searched", V2_1_330, unlisted::searched),
+        trial("searched_by_the_tool", V2_1_330, unlisted::searched_by_the_tool),
+        trial("side_question", V2_1_330, unlisted::side_question),
+        trial("cut_at_once_and_retried", V2_1_330, unlisted::cut_at_once_and_retried),
+        trial("cut_and_retried", V2_1_330, unlisted::cut_and_retried),
+        trial("nothing_of_a_conversation", V2_1_330, privacy::nothing_of_a_conversation),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     if conclusion.num_ignored > 0

@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::api::Block;
 use crate::api::Pace;
 use crate::api::Reply;
-use crate::stage::Certainty::AtLeast;
 use crate::stage::Certainty::Exact;
 use crate::stage::Stage;
 use crate::stage::TASKS;
@@ -50,7 +49,7 @@ pub(crate) async fn tool_use(stage: Stage) {
 /// One response of several blocks, which come slowly: as many lines, one request.
 pub(crate) async fn slow_blocks(stage: Stage) {
     let many = Reply {
-        tokens: Tokens { input: 3, output: 999, write_5m: 0, write_1h: 4001, read: 15_001 },
+        tokens: Tokens { input: 3, output: 999, write_5m: 0, write_1h: 4001, read: 15_001, searches: 0 },
         blocks: vec![
             Block::Thinking("Two commands."),
             Block::Text("Both at once."),
@@ -159,86 +158,49 @@ pub(crate) async fn blocked(stage: Stage) {
     stage.assert_no_cost("task_1").await;
 }
 
-/// An interrupted response: the transcript holds what `message_start` told, the rest of the output is unknown; the
-/// client may estimate some of it.
-pub(crate) async fn interrupted(stage: Stage) {
-    stage.api_answers([calls("Bash", json!({"command": "pwd"})), endless("This will take")]);
-    stage.claude_stopped("task_1", "Write a book", "This will take", "INT").await;
-    stage.assert_itemised("task_1", &stage.served(), AtLeast).await;
-}
-
-/// A client that is terminated leaves no line of the response that it was reading.
-pub(crate) async fn terminated(stage: Stage) {
-    stage.api_answers([calls("Bash", json!({"command": "pwd"})), endless("This will take")]);
-    stage.claude_stopped("task_1", "Write a book", "This will take", "TERM").await;
-    stage.assert_cost("task_1", &stage.served()[..1], AtLeast).await;
-}
-
-/// A client that is killed runs no hook at the end: its task was told at the start. The session that is resumed knows
-/// nothing of what the killed run spent.
-pub(crate) async fn killed(stage: Stage) {
+/// A session that is cleared goes on as another one of the same process: both add up.
+pub(crate) async fn clear(stage: Stage) {
+    let mut conversation = stage.conversation("task_1");
     stage.api_answers([says("Hello.")]);
-    stage.claude("task_1", &["Say hello"]).await;
-    let session = stage.served()[0].session.clone();
-    stage.api_answers([calls("Bash", json!({"command": "pwd"})), endless("This will take")]);
-    let args = ["Write a book", "--resume", &session];
-    stage.claude_stopped_with("task_1", &args, "This will take", "KILL").await;
-    let known = stage.served()[..2].to_vec();
-    // No turn was over, so no hook has told of the answer within it: the command that asks finds it.
-    stage.assert_spent("task_1", &known, 2, AtLeast).await;
-    stage.api_answers([says("Here again.")]);
-    stage.claude("task_1", &["Go on", "--resume", &session]).await;
-    let served = stage.served();
-    stage.assert_spent("task_1", &[&known[..], &served[3..]].concat(), 3, AtLeast).await;
-}
-
-/// What was answered is recorded at the end of its turn: the client is killed before the session's end, and its
-/// transcript is gone.
-pub(crate) async fn killed_between_turns(stage: Stage) {
+    conversation.say("Say hello").await;
+    conversation.say("/clear").await;
     stage.api_answers([calls("Bash", json!({"command": "pwd"})), says("Here.")]);
-    stage.claude_killed_after_a_turn("task_1", "Where are we?").await;
-    stage.remove_transcripts();
-    stage.assert_spent("task_1", &stage.served(), 2, Exact).await;
+    conversation.say("Where are we?").await;
+    conversation.end().await;
+    let served = stage.served();
+    assert_ne!(served[0].session, served[1].session);
+    stage.assert_cost("task_1", &served, Exact).await;
 }
 
-/// The end of a subagent is told too: what it had written then outlives the kill of its client and the transcripts.
-pub(crate) async fn killed_after_a_subagent(stage: Stage) {
-    stage.api_answers([asks_agent(Agent::Foreground), endless("This will take")]);
-    stage.api_answers_subagents([calls("Bash", json!({"command": "ls"})), says("Nothing there.")]);
-    stage.claude_stopped("task_1", "Have an agent look", "This will take", "KILL").await;
-    stage.remove_transcripts();
-    stage.assert_itemised("task_1", &stage.served()[..3], AtLeast).await;
-}
-
-/// The requests of a compaction are in no line of the transcript: the client's own count has them.
-pub(crate) async fn compacted(stage: Stage) {
-    stage.api_answers([says("Hello.")]);
-    stage.claude("task_1", &["Say hello"]).await;
-    let session = stage.served()[0].session.clone();
-    stage.api_answers([says("They said hello."), says("They said hello.")]);
-    stage.claude("task_1", &["/compact", "--resume", &session]).await;
-    assert_eq!(stage.served().len(), 3);
-    stage.assert_spent("task_1", &stage.served(), 1, Exact).await;
-    stage.api_answers([says("Still here.")]);
-    stage.claude("task_1", &["Are you there?", "--resume", &session]).await;
-    stage.assert_spent("task_1", &stage.served(), 2, Exact).await;
+/// A client that a command of the session starts is a session of its own, for the same task.
+pub(crate) async fn nested(stage: Stage) {
+    let client = stage.client_path().display();
+    let arguments = "-p --model=claude-haiku-5-5 --dangerously-skip-permissions 'Say hello' </dev/null";
+    let inner = format!("'{client}' {arguments}");
+    stage.api_answers([calls("Bash", json!({"command": inner})), says("Hello."), says("It said hello.")]);
+    stage.claude("task_1", &["Ask another"]).await;
+    let served = stage.served();
+    assert_ne!(served[0].session, served[1].session);
+    assert_eq!(served[1].model, "claude-haiku-5-5");
+    // The session that ends last is the outer one.
+    stage.assert_cost("task_1", &served, Exact).await;
 }
 
 pub(crate) fn says(text: &'static str) -> Reply {
     Reply {
-        tokens: Tokens { input: 12, output: 120, write_5m: 1001, write_1h: 2003, read: 30_007 },
+        tokens: Tokens { input: 12, output: 120, write_5m: 1001, write_1h: 2003, read: 30_007, searches: 0 },
         blocks: vec![Block::Text(text)],
         pace: Pace::Swift,
     }
 }
 
-fn endless(text: &'static str) -> Reply {
+pub(crate) fn endless(text: &'static str) -> Reply {
     Reply { pace: Pace::Stuck, ..says(text) }
 }
 
 pub(crate) fn calls(name: &'static str, input: Value) -> Reply {
     Reply {
-        tokens: Tokens { input: 4, output: 83, write_5m: 509, write_1h: 0, read: 20_011 },
+        tokens: Tokens { input: 4, output: 83, write_5m: 509, write_1h: 0, read: 20_011, searches: 0 },
         blocks: vec![Block::Text("I look."), Block::Tool { name, input }],
         pace: Pace::Swift,
     }

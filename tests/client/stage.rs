@@ -11,17 +11,20 @@ use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::AsyncBufReadExt;
-use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::process::Command;
+use walkdir::WalkDir;
 
 use crate::api;
 use crate::api::Api;
 use crate::api::Caller;
 use crate::api::Reply;
+use crate::conversation::Conversation;
+use crate::conversation::STREAMED;
 use crate::truth;
 use crate::truth::Bill;
 use crate::truth::Served;
+use crate::truth::Tokens;
 
 /// The tasks of the project's queue.
 pub(crate) const TASKS: [&str; 2] = ["task_1", "task_2"];
@@ -119,13 +122,14 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Runs the client for `task`, and sends it `signal` when `text` has reached it.
-    pub(crate) async fn claude_stopped(&self, task: &str, prompt: &str, text: &str, signal: &str) {
-        self.claude_stopped_with(task, &[prompt], text, signal).await;
+    /// Begins a conversation with the client for `task`.
+    pub(crate) fn conversation(&self, task: &str) -> Conversation {
+        let mut client = self.client(task, &STREAMED);
+        Conversation::with(client.stdin(Stdio::piped()).spawn().unwrap())
     }
 
-    /// The same with arguments.
-    pub(crate) async fn claude_stopped_with(&self, task: &str, args: &[&str], text: &str, signal: &str) {
+    /// Runs the client for `task`, and sends it `signal` when `text` has reached it.
+    pub(crate) async fn claude_stopped(&self, task: &str, args: &[&str], text: &str, signal: &str) {
         let streamed = ["--output-format=stream-json", "--include-partial-messages", "--verbose"];
         let mut child = self.client(task, &[args, &streamed].concat()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
@@ -139,33 +143,36 @@ impl Stage {
         assert_no_hook_failed(&output);
     }
 
-    /// Runs the client for `task`, and kills it when it has answered and waits for the next prompt.
-    pub(crate) async fn claude_killed_after_a_turn(&self, task: &str, prompt: &str) {
-        let streamed = ["--input-format=stream-json", "--output-format=stream-json", "--verbose"];
-        let mut child = self.client(task, &streamed).stdin(Stdio::piped()).spawn().unwrap();
-        let message = json!({"type": "user", "message": {"role": "user", "content": prompt}});
-        let mut stdin = child.stdin.take().expect("stdin is piped");
-        stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
-        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let result = "\"type\":\"result\"";
-        while !lines.next_line().await.unwrap().expect("the turn ends").contains(result) {}
-        child.kill().await.unwrap();
-    }
-
     /// Removes all that the client wrote of its sessions.
     pub(crate) fn remove_transcripts(&self) {
         fs::remove_dir_all(self.path("home/.claude/projects")).unwrap();
     }
 
     /// Waits until a transcript holds the response that was served as number `n`.
-    async fn until_written(&self, n: usize) {
-        let folders = || fs::read_dir(self.path("home/.claude/projects")).into_iter().flatten().flatten();
-        let files =
-            || folders().flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
-        let texts = || files().filter_map(|file| fs::read_to_string(file.path()).ok());
-        while !texts().any(|text| text.contains(&format!("\"id\":\"{}\"", api::message_id(n)))) {
+    pub(crate) async fn until_written(&self, n: usize) {
+        let id = format!("\"id\":\"{}\"", api::message_id(n));
+        while !self.written().iter().any(|text| text.contains(&id)) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Returns all that the client has written of its sessions.
+    pub(crate) fn written(&self) -> Vec<String> {
+        texts_below(&self.path("home/.claude/projects"))
+    }
+
+    /// Appends `bytes` to every transcript.
+    pub(crate) fn tear_transcripts(&self, bytes: &str) {
+        let files = WalkDir::new(self.path("home/.claude/projects")).into_iter().filter_map(Result::ok);
+        for file in files.filter(|file| file.path().extension().is_some_and(|end| end == "jsonl")) {
+            let text = fs::read_to_string(file.path()).unwrap();
+            fs::write(file.path(), text + bytes).unwrap();
+        }
+    }
+
+    /// Returns the texts of all files that cmat writes, or changes.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        [texts_below(&self.path("cmat")), texts_below(&self.path("project/.claude"))].concat()
     }
 
     /// Asserts that `task` carries what `served` cost, in `costs show` and in the task queue.
@@ -209,14 +216,23 @@ impl Stage {
         assert_eq!(self.metadata(task)["cost_usd"], bill.usd_4(), "`{task}` in its queue");
     }
 
-    /// Asserts that the requests of `task` in transcripts are `served`, and that beyond them only output was counted.
-    pub(crate) async fn assert_itemised(&self, task: &str, served: &[Served], certainty: Certainty) {
+    /// Asserts that `task` costs what `served` did, of which `n_itemised` responses are requests of transcripts; of
+    /// responses that were broken off, the output may be an estimate of the client's.
+    pub(crate) async fn assert_itemised(
+        &self,
+        task: &str,
+        served: &[Served],
+        n_itemised: u64,
+        certainty: Certainty,
+    ) {
         let output = self.cmat(&["costs", "show", task, "--json"]).await;
         let show: Value = serde_json::from_slice(&succeeded(Ok(output)).stdout).unwrap();
-        let (mut bill, shown) = (Bill::of(served), Bill::shown(&show));
-        let beyond = &show["not_itemised"];
-        bill.tokens.output += beyond["output_tokens"].as_u64().expect("a count");
-        bill.pico_usd += truth::pico(&beyond["cost_usd"]);
+        let (mut bill, shown) = (Bill { requests: n_itemised, ..Bill::of(served) }, Bill::shown(&show));
+        let beyond = shown.tokens.output.checked_sub(bill.tokens.output);
+        let estimated = beyond.unwrap_or_else(|| panic!("less than {bill:?} in {show:#}"));
+        let estimate = Tokens { output: estimated, ..Tokens::default() };
+        bill.tokens += estimate;
+        bill.pico_usd += Served { tokens: estimate, ..served[0].clone() }.pico_usd();
         assert_eq!(shown, bill, "`{task}` in {show:#}");
         assert_eq!(show["lower_bound"], certainty == Certainty::AtLeast, "`{task}` in {show:#}");
     }
@@ -231,6 +247,21 @@ impl Stage {
             assert_eq!(output.status.code(), Some(1), "{output:?}");
         }
         assert_eq!(without(&self.metadata(task), "enhancement_title"), json!({}));
+    }
+
+    /// Asserts that of `task` the ledger holds at least the `n_least` responses that were served first, and nothing that
+    /// was not served; no transcript is left to tell more.
+    pub(crate) async fn assert_recorded_first(&self, task: &str, n_least: usize) {
+        let output = self.cmat(&["costs", "show", task, "--json"]).await;
+        let show: Value = serde_json::from_slice(&succeeded(Ok(output)).stdout).unwrap();
+        let (served, shown) = (self.served(), Bill::shown(&show));
+        let is_first = |n: usize| Bill::of(&served[..n]) == shown;
+        assert!((n_least..=served.len()).any(is_first), "`{task}` in {show:#}");
+    }
+
+    /// Returns the path of the client's program.
+    pub(crate) fn client_path(&self) -> &Path {
+        &self.client
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -284,9 +315,16 @@ impl Stage {
     }
 }
 
-fn assert_no_hook_failed(output: &Output) {
+pub(crate) fn assert_no_hook_failed(output: &Output) {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("hook"), "a hook failed: {stderr}");
+}
+
+/// Returns the texts of all files below `folder`; what is no text stands there as far as it is.
+fn texts_below(folder: &Path) -> Vec<String> {
+    let files = WalkDir::new(folder).into_iter().filter_map(Result::ok);
+    let bytes = files.filter_map(|file| fs::read(file.path()).ok());
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
 }
 
 fn assert_sessions(show: &Value, served: &[Served]) {

@@ -23,7 +23,10 @@ const SONNET_4_6: Prices =
 const HAIKU_5_5: Prices =
     Prices { input: 100_000, output: 500_000, write_5m: 125_000, write_1h: 200_000, read: 10_000 };
 
-/// The tokens of one response.
+/// 10 USD per thousand searches, in pico-dollars each.
+const SEARCH: u128 = 10_000_000_000;
+
+/// The tokens of one response, and what is counted beside them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
     pub(crate) input: u64,
@@ -31,6 +34,8 @@ pub(crate) struct Tokens {
     pub(crate) write_5m: u64,
     pub(crate) write_1h: u64,
     pub(crate) read: u64,
+    /// Web searches, which cost beside tokens.
+    pub(crate) searches: u64,
 }
 
 impl AddAssign for Tokens {
@@ -40,6 +45,7 @@ impl AddAssign for Tokens {
         self.write_5m += more.write_5m;
         self.write_1h += more.write_1h;
         self.read += more.read;
+        self.searches += more.searches;
     }
 }
 
@@ -52,18 +58,19 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn pico_usd(&self) -> u128 {
+    pub(crate) fn pico_usd(&self) -> u128 {
         let prices = match self.model.as_str() {
             "claude-sonnet-4-6" => SONNET_4_6,
             "claude-haiku-5-5" => HAIKU_5_5,
             other => panic!("the client asked for `{other}`, which no scenario expects"),
         };
-        let Tokens { input, output, write_5m, write_1h, read } = self.tokens;
+        let Tokens { input, output, write_5m, write_1h, read, searches } = self.tokens;
         u128::from(input) * prices.input
             + u128::from(output) * prices.output
             + u128::from(write_5m) * prices.write_5m
             + u128::from(write_1h) * prices.write_1h
             + u128::from(read) * prices.read
+            + u128::from(searches) * SEARCH
     }
 }
 
@@ -100,6 +107,7 @@ impl Bill {
                 write_5m: count("cache_write_5m_tokens"),
                 write_1h: count("cache_write_1h_tokens"),
                 read: count("cache_read_tokens"),
+                searches: count("web_search_requests"),
             },
             pico_usd: pico(&show["cost_usd"]),
             models: show["models"].as_array().into_iter().flatten().map(text).collect(),

@@ -46,6 +46,8 @@ pub mod cache_use;
 
 pub mod anomaly;
 
+pub mod advice;
+
 pub mod query;
 
 pub mod report;

@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "estimate",
     "cache_use",
     "anomaly",
+    "advice",
     "query",
     "report",
     "export",

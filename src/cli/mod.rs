@@ -55,6 +55,7 @@ pub use self::records::ReattributeArgs;
 pub use self::records::ReconcileArgs;
 pub use self::records::RepriceArgs;
 pub use self::records::TokenArgs;
+pub use self::reports::AdviseArgs;
 pub use self::reports::AnomaliesArgs;
 pub use self::reports::CacheArgs;
 pub use self::reports::Comparison;
@@ -178,6 +179,8 @@ pub enum Command {
     Forecast(ForecastArgs),
     /// Tell what stands out: a session or an hour far above the others, a cache that stopped hitting.
     Anomalies(AnomaliesArgs),
+    /// Tell what would have been cheaper, computed from your own requests.
+    Advise(AdviseArgs),
     /// Show what changed prices, limits or records, and who did it.
     Audit(AuditArgs),
     /// Compute what tokens cost, with the arithmetic shown.

@@ -98,6 +98,21 @@ pub struct AnomaliesArgs {
     pub min: Usd,
 }
 
+/// `cmat advise`
+#[derive(Debug, Args)]
+#[command(before_help = "Example:  cmat advise --by agent --since this-month")]
+pub struct AdviseArgs {
+    /// What tells uses of a model apart: operation, agent, skill, task, or another dimension of `cmat report`.
+    #[arg(long, value_name = "DIMENSION", default_value = "operation")]
+    pub by: Dimension,
+    /// Which requests; those of the last 30 days if no day is named.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Only what would have saved so much, in USD.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::parse, default_value = "0.10", allow_hyphen_values = true)]
+    pub min: Usd,
+}
+
 /// What to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {

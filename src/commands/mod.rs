@@ -3,6 +3,7 @@
 //! They know everything and decide nothing about money. Data goes to stdout, words to stderr; the exit code says
 //! what came of it. What hooks left undone is finished before a command answers.
 
+mod advise;
 mod anomalies;
 mod audit;
 mod budget;
@@ -212,6 +213,7 @@ fn is_read(command: &Command) -> bool {
             | Command::Stats(_)
             | Command::Cache(_)
             | Command::Anomalies(_)
+            | Command::Advise(_)
             | Command::Budget(_)
             | Command::Audit(_)
             | Command::Task(_)
@@ -231,6 +233,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let exit = match command {
         Command::Costs(command) => costs::run(&command, &mut context),
         Command::Models(command) => models::run(&command, &mut context),
+        Command::Advise(args) => advise::run(&args, &mut context),
         Command::Anomalies(args) => anomalies::run(&args, &mut context),
         Command::Audit(args) => audit::run(&args, &mut context),
         Command::Budget(command) => budget::run(&command, &mut context),

@@ -8,6 +8,7 @@
 //! price stands in the code; the list prices are the shipped `models.json`. This room never reads a file or the
 //! clock, and never prices what it does not know as zero.
 
+mod alternative;
 mod charge;
 mod fields;
 mod off_list;
@@ -18,6 +19,9 @@ mod row;
 mod spelling;
 mod table;
 
+pub use alternative::Alternative;
+pub use alternative::Kinship;
+pub use alternative::Tokenizer;
 pub use charge::Charge;
 pub use charge::ChargeKind;
 pub use charge::UnknownModel;

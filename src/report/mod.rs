@@ -3,6 +3,7 @@
 //! Pure: figures in, text or JSON out. The layouts of `costs show` and `costs enhancement` are a contract, byte
 //! for byte (`fixtures/outputs`); everything beyond them stands behind a flag. Rounding happens here only.
 
+pub mod advice_sheet;
 pub mod anomaly_sheet;
 pub mod banner;
 pub mod cache_sheet;

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod advice;
 mod anomalies;
 mod attribution;
 mod bad_models;

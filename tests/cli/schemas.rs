@@ -69,6 +69,7 @@ fn each_document_has_a_schema_that_says_what_it_is() {
                2025-03-10T09:00:00.123456,analysis,acme,1000,200,1200,0.030000\n";
     fs::write(kept.join("project/log.csv"), log).unwrap();
     let asked = [
+        "advise --min 0.0001",
         "anomalies",
         "audit",
         "budget set --monthly 50",

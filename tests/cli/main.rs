@@ -25,6 +25,7 @@ mod estimates;
 mod explain;
 mod exports;
 mod foreign_text;
+mod forms;
 mod hook;
 mod imports;
 mod init;

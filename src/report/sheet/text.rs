@@ -124,7 +124,8 @@ fn change_in_percent(row: &Row) -> String {
     if before == Usd::ZERO {
         return if now == Usd::ZERO { String::new() } else { "new".to_owned() };
     }
-    let per_mille = (now - before).pico().saturating_mul(1000) / before.pico();
-    let sign = if per_mille < 0 { "-" } else { "+" };
-    format!("{sign}{}.{}", grouped((per_mille / 10).unsigned_abs()), (per_mille % 10).abs())
+    let (change, before) = ((now - before).pico(), before.pico().unsigned_abs());
+    let per_mille = change.unsigned_abs().saturating_mul(1000).saturating_add(before / 2) / before;
+    let sign = if change < 0 { "-" } else { "+" };
+    format!("{sign}{}.{}", grouped(per_mille / 10), per_mille % 10)
 }

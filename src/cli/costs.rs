@@ -7,8 +7,10 @@ use clap::Subcommand;
 use clap::ValueHint;
 use clap_complete::ArgValueCandidates;
 
+use crate::cli::ExportArgs;
 use crate::cli::ReconcileArgs;
 use crate::cli::SelectionArgs;
+use crate::cli::SetBudgetArgs;
 use crate::cli::SummaryArgs;
 use crate::cli::names;
 
@@ -45,6 +47,12 @@ pub enum CostsCommand {
     /// Sum up some days: another name of `cmat summary`.
     #[command(before_help = "Example:  cmat cost summary --days 30")]
     Summary(SummaryArgs),
+    /// Set what you may spend in a day, a week, a month: another name of `cmat set-budget`.
+    #[command(before_help = "Example:  cmat cost set-budget --daily 5 --monthly 50")]
+    SetBudget(SetBudgetArgs),
+    /// Write what requests cost for other programs: another name of `cmat export`.
+    #[command(before_help = "Example:  cmat cost export csv costs.csv --days 30")]
+    Export(ExportArgs),
     /// Read what transcripts hold and hooks left undone: another name of `cmat reconcile`.
     #[command(before_help = "Example:  cmat costs sync --dry-run")]
     Sync(ReconcileArgs),

@@ -20,8 +20,10 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
 use crate::commands::TO_ITS_END;
+use crate::commands::budget;
 use crate::commands::chain;
 use crate::commands::complain;
+use crate::commands::export;
 use crate::commands::faults_of_queues;
 use crate::commands::overview;
 use crate::commands::reconcile;
@@ -51,6 +53,8 @@ pub(super) fn run(command: &CostsCommand, context: &mut Context<'_>) -> anyhow::
         CostsCommand::Top { n, selection } => report::run(&report::top_tasks(*n, selection), context),
         CostsCommand::Status => overview::run(context),
         CostsCommand::Summary(args) => summary::run(args, context),
+        CostsCommand::SetBudget(args) => budget::set_plain(args, context),
+        CostsCommand::Export(args) => export::run(args, context),
         CostsCommand::Sync(args) => reconcile::run(args, context),
     }
 }

@@ -60,6 +60,7 @@ use crate::booking::prices::PriceTables;
 use crate::booking::projection::Projected;
 use crate::cli::Cli;
 use crate::cli::Command;
+use crate::cli::CostsCommand;
 use crate::cli::Global;
 use crate::commands::rehearsal::Rehearsal;
 use crate::config::Config;
@@ -202,8 +203,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
 fn is_read(command: &Command) -> bool {
     matches!(
         command,
-        Command::Costs(_)
-            | Command::Models(_)
+        Command::Models(_)
             | Command::Calc(_)
             | Command::Explain(_)
             | Command::Report(_)
@@ -218,7 +218,7 @@ fn is_read(command: &Command) -> bool {
             | Command::Audit(_)
             | Command::Task(_)
             | Command::Doctor(_)
-    )
+    ) || matches!(command, Command::Costs(command) if !matches!(command, CostsCommand::Export(_)))
 }
 
 fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {

@@ -66,6 +66,14 @@ impl Certainty {
     }
 }
 
+/// Amounts below ten dollars are shown with all places, so that little is not shown as nothing.
+const SMALL: Usd = Usd::from_pico(10_000_000_000_000);
+
+/// Returns how many decimal places show amounts of which `largest` is the largest.
+pub fn places(largest: Usd) -> u32 {
+    if largest < SMALL { COST_PLACES } else { 2 }
+}
+
 /// Returns an amount with its marks: `$0.0789`, `~$0.0789`, `$0.0789+`.
 pub fn amount(cost: Usd, certainty: Certainty) -> String {
     let tilde = if certainty.estimated { "~" } else { "" };

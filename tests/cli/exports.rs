@@ -47,6 +47,21 @@ fn csv_has_a_row_for_each_request_and_no_formulas() {
 }
 
 #[test]
+fn an_export_is_a_cost_command_too_and_tells_little_as_more_than_nothing() {
+    let project = project();
+    let seen = project.run(["cost", "export", "csv", "-", "--columns", "task,cost_usd"]);
+    assert_eq!(seen, project.run(["export", "csv", "-", "--columns", "task,cost_usd"]));
+    assert_snapshot!(seen, @r"
+    task,cost_usd
+    task_1,0.00195
+    task_1,0.00775
+    ,0.00135
+    --- stderr
+    3 requests, $0.0110 → stdout
+    ");
+}
+
+#[test]
 fn days_are_summed_up_and_are_those_of_the_zone() {
     let columns = "date,branch,task,model,requests,input_tokens,cost_usd";
     let project = project();
@@ -184,7 +199,7 @@ fn a_file_that_is_there_stays_unless_it_may_go() {
     let project = project();
     assert_snapshot!(project.run(["export", "csv", "costs.csv"]), @r"
     --- stderr
-    3 requests, $0.01 → costs.csv
+    3 requests, $0.0110 → costs.csv
     ");
     let before = fs::read(project.project().join("costs.csv")).unwrap();
     assert_snapshot!(project.run(["export", "json", "costs.csv"]), @r"
@@ -195,7 +210,7 @@ fn a_file_that_is_there_stays_unless_it_may_go() {
     assert_eq!(fs::read(project.project().join("costs.csv")).unwrap(), before);
     assert_snapshot!(project.run(["export", "json", "costs.csv", "--force"]), @r"
     --- stderr
-    3 requests, $0.01 → costs.csv
+    3 requests, $0.0110 → costs.csv
     ");
     assert_ne!(fs::read(project.project().join("costs.csv")).unwrap(), before);
 }
@@ -225,7 +240,7 @@ fn a_folder_has_a_file_for_each_day() {
     let project = project();
     assert_snapshot!(project.run(["export", "parquet", "lake", "--partition"]).replace(&machine(&project), "[machine]"), @r"
     --- stderr
-    3 requests, $0.01 → [project]/lake/date=*/part-[machine].parquet
+    3 requests, $0.0110 → [project]/lake/date=*/part-[machine].parquet
     ");
     let days = || -> Vec<String> {
         let mut days: Vec<_> = fs::read_dir(project.project().join("lake"))
@@ -288,7 +303,7 @@ fn what_cannot_be_exported_is_told() {
     assert_snapshot!(project.run(["export", "csv", "-", "--columns", "date"]), @r"
     date
     --- stderr
-    0 requests, $0.00 → stdout
+    0 requests, $0.0000 → stdout
     no requests are recorded that this asks for
     ");
 }

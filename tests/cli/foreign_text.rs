@@ -23,7 +23,7 @@ const HOSTILE: &str = "a\u{1b}]0;b\u{7}\u{1b}[2J\u{9b}31m\u{202e}c\u{7f}\u{8}d";
 /// Returns every command, those that change something last, about a task, its enhancement and a session of it.
 fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> Vec<Vec<String>> {
     let day = "2000-01-01";
-    let everything = "task,enhancement,branch,agent,skill,operation,model,session,project";
+    let everything = "task,enhancement,branch,ticket,pr,commit,agent,skill,command,mcp-server,operation,model,session,project,user,tag:k";
     let commands: &[&[&str]] = &[
         &["costs", "show", task, "--breakdown"],
         &["costs", "show", task, "--prices", "--history"],
@@ -44,12 +44,15 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["cache", "--by", everything],
         &["sessions", "list"],
         &["sessions", "show", session],
+        &["sessions", "show", session, "--format", "banner"],
         &["stats"],
         &["stats", "reset", "--note", session],
         &["costs", "list"],
         &["costs", "top"],
         &["costs", "status"],
         &["costs", "summary"],
+        &["costs", "set-budget", "--weekly", "1000"],
+        &["costs", "export", "csv", "-"],
         &["report", "--by", everything],
         &["report", "--by", everything, "--format", "csv"],
         &["report", "--by", everything, "--format", "markdown"],

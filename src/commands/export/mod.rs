@@ -44,14 +44,12 @@ use crate::period::DayWords;
 use crate::period::Period;
 use crate::period::Unit;
 use crate::query::Dimension;
+use crate::report;
 use crate::report::Billing;
 use crate::report::Certainty;
 use crate::report::counted;
 use crate::report::json::Amounts;
 use crate::report::sheet::Asked;
-
-/// Decimal places of the amount that is told.
-const TOLD_PLACES: u32 = 2;
 
 /// What an export begins with where its form has room for a remark.
 const REMARK: &str = "Written by cmat: an estimate from list prices, not an invoice.";
@@ -233,7 +231,7 @@ fn tell(args: &ExportArgs, exported: &Exported, name: &str, context: &Context<'_
     complain(&format!(
         "{}, {tilde}${}{plus}{value} → {name}",
         counted(exported.requests, "request"),
-        exported.cost.rounded(TOLD_PLACES)
+        exported.cost.rounded(report::places(exported.cost))
     ));
     if args.form == ExportForm::Focus {
         complain("an estimate from list prices, not an invoice");

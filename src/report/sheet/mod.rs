@@ -35,9 +35,6 @@ pub use self::text::text;
 /// What stands where nothing says where requests belong.
 const UNATTRIBUTED: &str = "unattributed";
 
-/// Amounts below ten dollars are shown with all places, so that cheap rows are not shown as nothing.
-const SMALL: Usd = Usd::from_pico(10_000_000_000_000);
-
 /// Where a row stands in a dimension.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Label {
@@ -229,8 +226,7 @@ impl Sheet {
 
     /// Returns how many decimal places show the amounts of this report.
     pub(super) fn places(&self) -> u32 {
-        let largest = self.total.totals.cost.total().max(before(&self.total));
-        if largest < SMALL { super::COST_PLACES } else { 2 }
+        super::places(self.total.totals.cost.total().max(before(&self.total)))
     }
 }
 

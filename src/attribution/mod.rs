@@ -137,9 +137,20 @@ pub fn session_binding<Task>(
     })
 }
 
-/// Returns the binding of a project that a request at `at` takes: like a session's, but never reaching back.
-pub fn project_binding<Task>(bindings: &[Binding<Task>], at: Timestamp) -> Option<&Binding<Task>> {
-    latest(bindings.iter(), at)
+/// What `cmat task use` said of a project.
+#[derive(Debug)]
+pub struct Use<'a, Task> {
+    /// What was said.
+    pub binding: &'a Binding<Task>,
+    /// It was said in the worktree that the session runs in.
+    pub is_here: bool,
+}
+
+/// Returns the binding of a project that a request at `at` takes: like a session's, but never reaching back. What was
+/// said in the session's own worktree goes before what was said in others.
+pub fn project_binding<'a, Task>(uses: &[Use<'a, Task>], at: Timestamp) -> Option<&'a Binding<Task>> {
+    let here = uses.iter().filter(|used| used.is_here).map(|used| used.binding);
+    latest(here, at).or_else(|| latest(uses.iter().map(|used| used.binding), at))
 }
 
 fn latest<'a, Task>(
@@ -156,14 +167,10 @@ fn latest<'a, Task>(
 ///
 /// `task use` also writes the task file, so at a session's end the file names the last task that was used. Which one
 /// was in use when the request was made, the project's bindings know; what was before the first use, only the file.
-pub fn is_echo<Task: PartialEq>(
-    binding: &Binding<Task>,
-    of_project: &[Binding<Task>],
-    at: Timestamp,
-) -> bool {
+pub fn is_echo<Task: PartialEq>(binding: &Binding<Task>, uses: &[Use<'_, Task>], at: Timestamp) -> bool {
     binding.source == BindingSource::TaskFile
-        && project_binding(of_project, at).is_some()
-        && project_binding(of_project, binding.said).is_some_and(|used| used.task == binding.task)
+        && project_binding(uses, at).is_some()
+        && project_binding(uses, binding.said).is_some_and(|used| used.task == binding.task)
 }
 
 /// What may name the task of a request.
@@ -418,9 +425,24 @@ mod tests {
 
     #[test]
     fn a_project_binding_never_reaches_back() {
-        let bindings = [binding("a", Some(10), 10)];
-        assert!(project_binding(&bindings, at(9)).is_none());
-        assert!(project_binding(&bindings, at(10)).is_some());
+        let said = binding("a", Some(10), 10);
+        let uses = [Use { binding: &said, is_here: true }];
+        assert!(project_binding(&uses, at(9)).is_none());
+        assert!(project_binding(&uses, at(10)).is_some());
+    }
+
+    #[test]
+    fn what_is_used_in_another_worktree_holds_only_where_nothing_is() {
+        let said = [(10, false), (20, true), (30, false)]
+            .map(|(moment, is_here)| (binding(&format!("at-{moment}"), Some(moment), moment), is_here));
+        let uses: Vec<_> = said.iter().map(|(binding, is_here)| Use { binding, is_here: *is_here }).collect();
+        for (moment, expected) in [(9, None), (10, Some("at-10")), (20, Some("at-20")), (40, Some("at-20"))] {
+            let found = project_binding(&uses, at(moment)).and_then(|binding| binding.task.as_ref());
+            assert_eq!(found.map(TaskId::as_str), expected, "at {moment}");
+        }
+        let elsewhere: Vec<_> = said.iter().map(|(binding, _)| Use { binding, is_here: false }).collect();
+        let found = project_binding(&elsewhere, at(40)).and_then(|binding| binding.task.as_ref());
+        assert_eq!(found.map(TaskId::as_str), Some("at-30"));
     }
 
     fn claim(session: &str, request_session: Option<&str>, first_own_line: Option<i64>) -> Claim {

@@ -90,7 +90,7 @@ fn work_on(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
     let row = recording.task(&project.root, &task)?;
     recording.bind_project(
-        &project.root,
+        &project,
         &NewBinding {
             task: Some(row),
             enhancement: None,

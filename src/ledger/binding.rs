@@ -6,6 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
+use rusqlite::Params;
 use rusqlite::params;
 
 use crate::attribution::BindingSource;
@@ -13,9 +14,11 @@ use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::millis;
+use crate::ledger::path_bytes;
 use crate::ledger::placement::Known;
 use crate::ledger::recording::Recording;
 use crate::ledger::task::TaskRow;
+use crate::project::Project;
 
 /// What says that a session works on a task.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +86,7 @@ impl Recording<'_> {
         if is_known {
             return Ok(());
         }
-        let latest = self.latest_binding("session = ?1", session)?;
+        let latest = self.latest_binding("session = ?1", [session])?;
         self.insert_binding(Some(session), None, since, binding)?;
         self.known = Known::default();
         if binding.source == BindingSource::Command
@@ -111,14 +114,21 @@ impl Recording<'_> {
         self.place_branch(project, branch)
     }
 
-    /// Binds what happens in `project` from now on, in sessions that nothing else binds (`cmat task use`).
-    pub fn bind_project(&mut self, project: &Path, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
-        let project = self.project(project)?;
-        let latest = self.latest_binding("session IS NULL AND branch IS NULL AND project = ?1", project)?;
+    /// Binds what happens in a project from now on, in sessions that nothing else binds (`cmat task use`): in those of
+    /// its worktree, and of other worktrees of which nobody said anything.
+    pub fn bind_project(&mut self, project: &Project, binding: &NewBinding<'_>) -> Result<(), LedgerError> {
+        let worktree = path_bytes(&project.worktree);
+        let project = self.project(&project.root)?;
+        let condition = "session IS NULL AND branch IS NULL AND project = ?1 AND worktree = ?2";
+        let latest = self.latest_binding(condition, params![project, worktree])?;
         if latest.is_some_and(|latest| latest.says(binding)) {
             return Ok(());
         }
         self.insert_binding(None, Some((project, None)), Some(millis(binding.said)), binding)?;
+        self.transaction.execute(
+            "UPDATE binding SET worktree = ?1 WHERE id = ?2",
+            params![worktree, self.transaction.last_insert_rowid()],
+        )?;
         self.known = Known::default();
         Ok(())
     }
@@ -152,14 +162,18 @@ impl Recording<'_> {
         Ok(())
     }
 
-    fn latest_binding(&self, condition: &str, of: i64) -> Result<Option<LatestBinding>, LedgerError> {
+    fn latest_binding(
+        &self,
+        condition: &str,
+        parameters: impl Params,
+    ) -> Result<Option<LatestBinding>, LedgerError> {
         let latest = self
             .transaction
             .prepare_cached(&format!(
                 "SELECT task, enhancement, agent, tags, user, source, said FROM binding WHERE {condition}
                  ORDER BY said DESC, id DESC"
             ))?
-            .query_row([of], |row| {
+            .query_row(parameters, |row| {
                 Ok(LatestBinding {
                     task: row.get(0)?,
                     enhancement: row.get(1)?,

@@ -15,6 +15,7 @@ use crate::attribution::Binding;
 use crate::attribution::BindingSource;
 use crate::attribution::Candidates;
 use crate::attribution::Link;
+use crate::attribution::Use;
 use crate::attribution::rules;
 use crate::attribution::rules::Rules;
 use crate::id::TaskId;
@@ -60,6 +61,8 @@ pub(super) struct Known {
 pub(super) struct Owner {
     pub(super) project: Option<i64>,
     pub(super) project_path: Option<PathBuf>,
+    /// Path of the worktree, as the ledger stores it.
+    worktree: Option<Vec<u8>>,
     as_said: Vec<StoredBinding>,
     /// When its runs ended.
     ends: Vec<Timestamp>,
@@ -73,7 +76,8 @@ pub(super) struct Owner {
 /// What people said of a project, and its rules.
 #[derive(Debug)]
 struct OfProject {
-    said: Vec<StoredBinding>,
+    /// Each with the worktree that it was said in.
+    said: Vec<(StoredBinding, Option<Vec<u8>>)>,
     rules: Rules,
 }
 
@@ -108,7 +112,9 @@ impl Recording<'_> {
             self.known.branches.insert((*project, branch.clone()), of_branch);
         }
         let Known { owners, projects, branches, .. } = &self.known;
-        let (of_owner, OfProject { said: used, rules }) = (&owners[&owner], &projects[&project]);
+        let (of_owner, OfProject { said, rules }) = (&owners[&owner], &projects[&project]);
+        let is_here = |worktree: &Option<Vec<u8>>| worktree.is_some() && *worktree == of_owner.worktree;
+        let used: Vec<_> = said.iter().map(|(binding, of)| Use { binding, is_here: is_here(of) }).collect();
         let of_branch = key.as_ref().map(|key| &branches[key]);
         let joined = of_branch.filter(|branch| !branch.said.is_empty()).map(|of_branch| {
             let mut bindings: Vec<_> = of_owner.as_said.iter().chain(&of_branch.said).cloned().collect();
@@ -119,8 +125,8 @@ impl Recording<'_> {
         let of_session = attribution::session_binding(bindings, Aspect::Work, at);
         let candidates = Candidates {
             of_session,
-            of_project: attribution::project_binding(used, at),
-            is_echo: of_session.is_some_and(|binding| attribution::is_echo(binding, used, at)),
+            of_project: attribution::project_binding(&used, at),
+            is_echo: of_session.is_some_and(|binding| attribution::is_echo(binding, &used, at)),
             of_branch: of_branch.and_then(|branch| branch.task),
         };
         let circumstances = attribution::session_binding(bindings, Aspect::Circumstances, at);
@@ -167,13 +173,13 @@ impl Recording<'_> {
     }
 
     fn read_owner(&self, session: i64) -> Result<Owner, LedgerError> {
-        let (project, path): (Option<i64>, Option<Vec<u8>>) = self
+        let (project, path, worktree): (Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>) = self
             .transaction
             .prepare_cached(
-                "SELECT project, path FROM session LEFT JOIN project ON project.id = session.project
+                "SELECT project, path, worktree FROM session LEFT JOIN project ON project.id = session.project
                  WHERE session.id = ?1",
             )?
-            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let as_said = self.bindings("session = ?1", [session])?;
         let mut bindings = as_said.clone();
         let ends: Vec<i64> = self
@@ -192,7 +198,8 @@ impl Recording<'_> {
             prompts.push((instant(row.get(0)?)?, row.get(1)?));
         }
         let links = self.links("branch, at, pr FROM pr_link WHERE session = ?1", [session])?;
-        Ok(Owner { project, project_path: path.map(path_from), as_said, ends, bindings, prompts, links })
+        let project_path = path.map(path_from);
+        Ok(Owner { project, project_path, worktree, as_said, ends, bindings, prompts, links })
     }
 
     /// Reads what is known of `project`, which `owner` ran in, unless that was done.
@@ -201,9 +208,7 @@ impl Recording<'_> {
             let path = self.owner(owner)?.project_path.clone();
             let rules = self.rules.of(path.as_deref());
             let said = match project {
-                Some(project) => {
-                    self.bindings("session IS NULL AND project = ?1 AND branch IS NULL", [project])?
-                }
+                Some(project) => self.uses(project)?,
                 None => Vec::new(),
             };
             self.known.projects.insert(project, OfProject { said, rules });
@@ -263,6 +268,16 @@ impl Recording<'_> {
             links.push((row.get(0)?, Link { at: instant(row.get(1)?)?, pr: row.get(2)? }));
         }
         Ok(links)
+    }
+
+    /// Returns what `cmat task use` said of a project, each with the worktree that it was said in.
+    fn uses(&self, project: i64) -> Result<Vec<(StoredBinding, Option<Vec<u8>>)>, LedgerError> {
+        let condition = "session IS NULL AND project = ?1 AND branch IS NULL";
+        let mut statement = self
+            .transaction
+            .prepare_cached(&format!("SELECT worktree FROM binding WHERE {condition} ORDER BY id"))?;
+        let worktrees = statement.query_map([project], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.bindings(condition, [project])?.into_iter().zip(worktrees).collect())
     }
 
     fn bindings(&self, condition: &str, parameters: impl Params) -> Result<Vec<StoredBinding>, LedgerError> {

@@ -173,6 +173,7 @@ CREATE TABLE binding (
     session INTEGER REFERENCES session (id),-- NULL: binds the project, or one branch of it
     project INTEGER REFERENCES project (id),
     branch TEXT,
+    worktree BLOB,                          -- of a project's: path of the worktree that it was said in
     task INTEGER REFERENCES task (id),
     enhancement TEXT,
     agent TEXT,
@@ -304,6 +305,7 @@ CREATE TABLE shown_figures (                -- all that cmat ever put, or meant 
     task INTEGER NOT NULL REFERENCES task (id),
     queue BLOB NOT NULL,
     figures TEXT NOT NULL,                  -- JSON of the seven values
+    planned INTEGER,                        -- not known whether they stood there: how often the totals had changed by then
     PRIMARY KEY (task, queue, figures)
 ) STRICT, WITHOUT ROWID;
 

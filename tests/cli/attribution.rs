@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::harness::SONNET;
 use crate::harness::TestProject;
+use crate::harness::feed;
 use crate::harness::request;
 
 /// A request of 1,000 input tokens on a branch, at a minute past 12.
@@ -49,6 +50,59 @@ fn git(project: &TestProject, arguments: &[&str], date: &str) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn each_worktree_works_on_the_task_that_was_used_in_it() {
+    let project = TestProject::new();
+    let root = project.project();
+    git(&project, &["init", "-q", "-b", "main"], "2026-11-20T08:00:00Z");
+    git(&project, &["commit", "-q", "--allow-empty", "-m", "first"], "2026-11-20T08:00:00Z");
+    let worktrees = ["one", "two", "three"].map(|name| {
+        git(&project, &["worktree", "add", "-q", &format!("../{name}"), "-b", name], "2026-11-20T08:00:00Z");
+        root.with_file_name(name)
+    });
+    let uses =
+        [(&worktrees[1], "B-0", "09:00"), (&worktrees[0], "A", "10:00"), (&worktrees[1], "B-1", "11:00")];
+    for (folder, task, time) in uses {
+        let now = format!("2026-11-20T{time}:00Z");
+        let mut command = project.cmat(["task", "use", task]);
+        let output = command.current_dir(folder).env("CMAT_NOW", now).output().unwrap();
+        assert!(output.status.success(), "{}", project.seen(&output));
+    }
+    // In the third nobody said anything: what was said last of the project holds.
+    for (folder, name, times) in [
+        (&worktrees[0], "one", &["09:30", "10:30", "11:30"][..]),
+        (&worktrees[1], "two", &["09:30", "10:30", "11:30"]),
+        (&worktrees[2], "three", &["08:30", "10:30", "11:30"]),
+    ] {
+        let mut text = String::new();
+        for time in times {
+            let mut line = request(&format!("{name}-{time}"), SONNET, [1000, 0, 0, 0]);
+            line["timestamp"] = format!("2026-11-20T{time}:00Z").into();
+            line["sessionId"] = name.into();
+            line["cwd"] = folder.to_str().unwrap().into();
+            text += &format!("{line}\n");
+        }
+        let path = project.transcript_path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        let mut hook = project.cmat(["hook", "session-end"]);
+        hook.env("CLAUDE_PROJECT_DIR", folder).env("CMAT_NOW", "2026-11-20T12:00:00Z");
+        let told = project.session_end(name, &path).replace(root.to_str().unwrap(), folder.to_str().unwrap());
+        assert_eq!(project.seen(&feed(&mut hook, told).wait_with_output().unwrap()), "");
+    }
+    assert_snapshot!(derived(&project, "task.name"), @"
+    three-08:30 -
+    one-09:30 B-0
+    two-09:30 B-0
+    one-10:30 A
+    two-10:30 B-0
+    three-10:30 A
+    one-11:30 A
+    two-11:30 B-1
+    three-11:30 B-1
+    ");
 }
 
 #[test]

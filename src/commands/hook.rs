@@ -65,6 +65,7 @@ pub(super) fn run(arguments: &[OsString]) {
     panic::set_hook(Box::new(|panicked| tracing::error!(%panicked, "the hook panicked")));
     let outcome = panic::catch_unwind(|| {
         let config = Config::for_hook()?;
+        let arguments = of_one_event(arguments);
         let event = arguments.first().and_then(|event| event.to_str());
         if let Some(question) = event.and_then(Question::from_name) {
             let fixed = Fixed::read(arguments);
@@ -76,7 +77,6 @@ pub(super) fn run(arguments: &[OsString]) {
         leave_at(started + config.hook.limit);
         logging::to_file(&config.data_dir);
         let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
-        let arguments = of_one_event(arguments);
         let event = arguments.first().filter(|event| is_event(event)).and_then(|event| event.to_str());
         let names = match event {
             Some(_known) => without_flags(&arguments[1..]),
@@ -130,7 +130,7 @@ fn without_flags(arguments: &[OsString]) -> &[OsString] {
 }
 
 fn is_event(argument: &OsStr) -> bool {
-    EVENTS.iter().any(|event| argument == *event)
+    EVENTS.iter().any(|event| argument == *event) || argument.to_str().and_then(Question::from_name).is_some()
 }
 
 /// Ends the process at `deadline`, whatever it is doing then: a killed hook would be reported to the user.

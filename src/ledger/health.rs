@@ -1,6 +1,7 @@
 //! Questions of `cmat doctor`: what in the ledger wants a person's look.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -10,6 +11,8 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::SkippedLine;
 use crate::ledger::instant;
+use crate::ledger::millis;
+use crate::ledger::path_bytes;
 use crate::ledger::path_from;
 use crate::ledger::unsigned;
 
@@ -61,6 +64,35 @@ impl Ledger {
         )
     }
 
+    /// Returns the sessions whose last request was made before `since` and after their last end, if they had one; `None`
+    /// if there is none. What began before any session was told to have ended is left out: there was no hook.
+    pub fn sessions_never_ended(&self, since: Timestamp) -> Result<Option<Counted>, LedgerError> {
+        let (n, example): (i64, Option<String>) = self.connection.query_row(
+            "SELECT count(*), name, max(last) FROM
+                 (SELECT name, min(request.at) AS first, max(request.at) AS last FROM session
+                  JOIN request ON request.owner = session.id
+                  WHERE EXISTS (SELECT 1 FROM file WHERE file.session = session.id)
+                  GROUP BY session.id
+                  HAVING last < ?1 AND last > coalesce((SELECT max(at) FROM session_end WHERE session = session.id), 0)
+                         AND first > (SELECT min(at) FROM session_end))",
+            [millis(since)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let n = unsigned(n)?;
+        Ok(example.map(|example| Counted { n, example }))
+    }
+
+    /// Returns when the last request was made, and its key; `None` in an empty ledger.
+    pub fn latest_request(&self) -> Result<Option<(Timestamp, String)>, LedgerError> {
+        let latest = self
+            .connection
+            .query_row("SELECT at, key FROM request ORDER BY at DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        latest.map(|(at, key)| Ok((instant(at)?, key))).transpose()
+    }
+
     /// Returns the models, as requests name them, each with its number of requests, the most frequent first.
     pub fn models(&self, gap: Gap) -> Result<Vec<(String, u64)>, LedgerError> {
         let (model, condition) = match gap {
@@ -73,6 +105,22 @@ impl Ledger {
              WHERE {condition} GROUP BY 1 ORDER BY 2 DESC, 1"
         ))?;
         let mut rows = statement.query([])?;
+        let mut models = Vec::new();
+        while let Some(row) = rows.next()? {
+            models.push((row.get(0)?, unsigned(row.get(1)?)?));
+        }
+        Ok(models)
+    }
+
+    /// Returns the models that the requests of `project` name, each with its number of requests, the most frequent first.
+    pub fn models_in(&self, project: &Path) -> Result<Vec<(String, u64)>, LedgerError> {
+        let mut statement = self.connection.prepare(
+            "SELECT request.flags ->> '$.model', count(*) FROM request
+             WHERE project = (SELECT id FROM project WHERE path = ?1)
+                   AND EXISTS (SELECT 1 FROM charge WHERE charge.request = request.id)
+             GROUP BY 1 ORDER BY 2 DESC, 1",
+        )?;
+        let mut rows = statement.query([path_bytes(project)])?;
         let mut models = Vec::new();
         while let Some(row) = rows.next()? {
             models.push((row.get(0)?, unsigned(row.get(1)?)?));

@@ -90,6 +90,20 @@ fn a_pattern_that_is_none() {
 }
 
 #[test]
+fn models_that_were_used_and_have_no_row() {
+    let project = TestProject::new().session(
+        "s-1",
+        &[request("msg_1", "glm-5", [10, 20, 0, 0]), request("msg_2", SONNET, [10, 20, 0, 0])],
+    );
+    assert_snapshot!(project.run(["models", "check"]), @"  ok   the built-in prices are in force; no models.json changes them");
+    assert_eq!(project.end_session("T-1", "s-1"), "");
+    assert_snapshot!(project.run(["models", "check", "--strict"]), @"
+      !  no row is for `glm-5`, which 1 request used; fix: cmat models add glm-5 --input USD --output USD, then: cmat reprice
+    --- exit 6
+    ");
+}
+
+#[test]
 fn two_defaults() {
     let row = priced("3.00");
     let row = &row[row.find("[{").unwrap() + 1..row.rfind(']').unwrap()];

@@ -92,6 +92,8 @@ fn a_fresh_project_needs_the_hook() {
       ok   token counts           nothing is recorded yet
       ok   lower bounds           nothing is recorded yet
       ok   client's own count     nothing is recorded yet
+      ok   sessions ended         nothing is recorded yet
+      ok   clock                  nothing is recorded yet
       ok   models.json            the built-in prices, default claude-opus-5-5
       ok   prices near list       no row is 3 × off the list price
       ok   prices current         no row differs from the list price of today
@@ -105,7 +107,7 @@ fn a_fresh_project_needs_the_hook() {
       ok   backups                none yet
       ok   hook runs left         none
       ok   log                    no fault in 7 days
-      27 checks, 1 failed, 2 want attention (exit 5)
+      29 checks, 1 failed, 2 want attention (exit 5)
     --- exit 5
     ");
     assert!(!project.cmat_home().exists(), "a look makes no ledger");
@@ -130,6 +132,8 @@ fn a_project_in_use_is_well() {
     ok   token counts           every line was read, no two copies differ
     ok   lower bounds           every answer was recorded to its end
     ok   client's own count     no session has one
+    ok   sessions ended         none was left without an end
+    ok   clock                  no request is dated later than now
     ok   models.json            the built-in prices, default claude-opus-5-5
     ok   prices near list       no row is 3 × off the list price
     ok   prices current         no row differs from the list price of today
@@ -144,9 +148,30 @@ fn a_project_in_use_is_well() {
     ok   backups                none yet
     ok   hook runs left         none
     ok   log                    no fault in 7 days
-    29 checks, all well
+    31 checks, all well
     ");
-    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  29 checks, all well");
+    assert_snapshot!(steady(&project.run(["doctor", "--strict"])).lines().last().unwrap(), @"  31 checks, all well");
+}
+
+#[test]
+fn a_session_that_was_killed_never_ended() {
+    let mut line = request("m-2", SONNET, [1, 1, 0, 0]);
+    line["timestamp"] = json!("2026-11-23T12:00:00.000Z");
+    let project = used().session("s-2", &[line]).env("CMAT_NOW", "2026-11-24T11:00:00Z");
+    project.stdout(["reconcile"]);
+    assert_snapshot!(check(&project, "sessions ended"), @"ok | none was left without an end | -");
+    let project = project.env("CMAT_NOW", "2026-11-24T13:00:00Z");
+    assert_snapshot!(check(&project, "sessions ended"), @"! | 1 session never ended: killed, or the hook did not run | look: cmat sessions show s-2");
+    assert_eq!(project.end_session("task_1", "s-2"), "");
+    assert_snapshot!(check(&project, "sessions ended"), @"ok | none was left without an end | -");
+}
+
+#[test]
+fn a_clock_that_was_wrong() {
+    let project = used().env("CMAT_NOW", "2026-11-20T11:57:00Z");
+    assert_snapshot!(check(&project, "clock"), @"ok | no request is dated later than now | -");
+    let project = project.env("CMAT_NOW", "2026-11-19T10:00:00Z");
+    assert_snapshot!(check(&project, "clock"), @"! | a request is dated 1 day later than now: one of the clocks was wrong | look: cmat explain m-1");
 }
 
 #[test]

@@ -100,6 +100,20 @@ fn a_budget_that_is_used_up_stops_the_prompt_and_the_tool() {
 }
 
 #[test]
+fn a_script_that_knows_the_end_of_a_session_only_keeps_no_prompt_from_being_asked_about() {
+    let project = project(2);
+    let told =
+        json!({"session_id": "s-1", "transcript_path": project.transcript_path("s-1"), "prompt": "hi"});
+    for event in ["user-prompt", "pre-tool"] {
+        let mut command = project.cmat(["hook", "session-end", event]);
+        let seen = project.seen(&feed(&mut command, told.to_string()).wait_with_output().unwrap());
+        assert!(seen.contains("budget reached"), "{event}: {seen}");
+    }
+    let sessions = project.run(["sessions", "show", "s-1"]);
+    assert!(!sessions.contains("ended"), "{sessions}");
+}
+
+#[test]
 fn asks_where_somebody_can_be_asked_and_blocks_where_nobody_can() {
     let project = project(2);
     project.stdout(["budget", "set", "--daily", "0.60", "--on-exceed", "ask"]);

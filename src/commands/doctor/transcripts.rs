@@ -25,12 +25,17 @@ use crate::summary::ClientSays;
 const TOKEN_COUNTS: &str = "token counts";
 const LOWER_BOUNDS: &str = "lower bounds";
 const CLIENTS_COUNTS: &str = "client's own count";
+const ENDS: &str = "sessions ended";
+const CLOCK: &str = "clock";
 
 /// Days after which Claude Code deletes transcripts, unless `cleanupPeriodDays` says otherwise.
 const CLEANUP_DAYS: u64 = 30;
 
 /// A transcript younger than this may belong to a session that has not ended.
 const SETTLED: SignedDuration = SignedDuration::from_hours(24);
+
+/// A request may be dated so much later than now: clocks are set now and then.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A transcript on disk.
 struct Found {
@@ -42,8 +47,14 @@ struct Found {
 pub(super) fn checks(site: &Site<'_>, context: &Context<'_>) -> Result<Vec<Check>, LedgerError> {
     let found: Vec<Found> = reconcile::transcripts(context).into_iter().filter_map(look).collect();
     let of_ledger = match &site.ledger {
-        Some(ledger) => [token_counts(ledger)?, lower_bounds(ledger)?, clients_counts(ledger)?],
-        None => [TOKEN_COUNTS, LOWER_BOUNDS, CLIENTS_COUNTS].map(Check::nothing_yet),
+        Some(ledger) => [
+            token_counts(ledger)?,
+            lower_bounds(ledger)?,
+            clients_counts(ledger)?,
+            ends(ledger, site)?,
+            clock(ledger, site)?,
+        ],
+        None => [TOKEN_COUNTS, LOWER_BOUNDS, CLIENTS_COUNTS, ENDS, CLOCK].map(Check::nothing_yet),
     };
     let mut checks = vec![present(&found, site)?, retention(&found, site)?];
     checks.extend(of_ledger);
@@ -174,6 +185,37 @@ fn clients_counts(ledger: &Ledger) -> Result<Check, LedgerError> {
             format!("{detail}; {} may cost more than is known", counted(unfit.len(), "other")),
             format!("look: cmat explain {}", last.session),
         ),
+    })
+}
+
+/// A client that is killed runs no hook at its end. Its requests are found all the same; what it had not written is not.
+fn ends(ledger: &Ledger, site: &Site<'_>) -> Result<Check, LedgerError> {
+    let never = match site.now.checked_sub(SETTLED) {
+        Ok(since) => ledger.sessions_never_ended(since)?,
+        Err(_before_all_time) => None,
+    };
+    Ok(match never {
+        None => Check::good(ENDS, "none was left without an end"),
+        Some(Counted { n, example }) => Check::attention(
+            ENDS,
+            format!("{} never ended: killed, or the hook did not run", counted(n, "session")),
+            format!("look: cmat sessions show {}", Printable(&example)),
+        ),
+    })
+}
+
+/// What is dated wrongly belongs to other days and budgets, and maybe to other prices.
+fn clock(ledger: &Ledger, site: &Site<'_>) -> Result<Check, LedgerError> {
+    let latest = ledger.latest_request()?;
+    let ahead = latest.map(|(at, key)| (at.duration_since(site.now), key));
+    Ok(match ahead.filter(|(ahead, _)| *ahead > SKEW) {
+        None => Check::good(CLOCK, "no request is dated later than now"),
+        Some((ahead, key)) => {
+            let by = age(ahead);
+            let by = by.strip_suffix(" ago").unwrap_or(&by);
+            let detail = format!("a request is dated {by} later than now: one of the clocks was wrong");
+            Check::attention(CLOCK, detail, format!("look: cmat explain {}", Printable(&key)))
+        }
     })
 }
 

@@ -5,6 +5,9 @@ use serde_json::json;
 
 use crate::commands::Context;
 use crate::commands::Exit;
+use crate::commands::chain;
+use crate::commands::complain;
+use crate::ledger::Ledger;
 use crate::models_file;
 use crate::pricing::Model;
 use crate::pricing::PriceSource;
@@ -35,6 +38,7 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
         findings.extend(shadowed(row, &loaded.table));
         findings.extend(too_wide(row, &loaded.table));
     }
+    findings.extend(without_row(&loaded.table, context));
     if context.global.json {
         print_json(&foreign, &findings, context)?;
     } else {
@@ -45,6 +49,32 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
         n_findings if n_findings > 0 && context.global.strict => Exit::Uncertain,
         _ => Exit::Done,
     })
+}
+
+/// Finds models that the project's requests used and no row is for: they were priced by a guess, or not at all.
+fn without_row(table: &PriceTable, context: &Context<'_>) -> Vec<Finding> {
+    let config = &context.config;
+    let used = match Ledger::open_to_glance(&config.data_dir) {
+        Ok(None) => return Vec::new(),
+        Ok(Some(ledger)) => ledger.models_in(&config.project.root),
+        Err(fault) => Err(fault),
+    };
+    let used = used.unwrap_or_else(|fault| {
+        complain(&format!("the models that were used are not looked at: {}", chain(&fault)));
+        Vec::new()
+    });
+    let without = used.into_iter().filter(|(model, _)| table.get_by_pattern(model).is_none());
+    without
+        .map(|(model, n)| {
+            let model = Printable(&model).to_string();
+            let message = format!(
+                "no row is for `{model}`, which {} used; fix: cmat models add {model} --input USD --output USD, then: \
+                 cmat reprice",
+                counted(n, "request")
+            );
+            Finding { code: "no_row", message }
+        })
+        .collect()
 }
 
 /// Finds a row that not even its own id leads to.

@@ -32,7 +32,11 @@ use crate::summary::Elsewhere;
 use crate::summary::TaskSummary;
 use crate::summary::Totals;
 use crate::task_queue::CostKeys;
+use crate::task_queue::Finding;
+use crate::task_queue::QueueDocument;
+use crate::task_queue::QueueError;
 use crate::task_queue::QueuedTask;
+use crate::task_queue::TaskQueue;
 
 /// The most tokens of a kind that are believed of another writer's figures; the ledger can add up many of them.
 const MOST_TOKENS: u64 = 1 << 50;
@@ -59,10 +63,16 @@ impl Books {
         recording.commit()?;
         let deadline = self.deadline.min(Instant::now() + LONGEST_WAIT);
         let document = queue.as_ref().and_then(|queue| queue.read(deadline).ok());
-        if let Some(queued) = document.and_then(|document| document.task(task)) {
-            for projection in self.ledger.projections_of(row)? {
-                let is_this = queue.as_ref().is_some_and(|queue| queue.path() == projection.queue);
-                if is_this && self.is_foreign(&projection, &queued.costs)? {
+        if let (Some(queue), Some(document)) = (&queue, document)
+            && let Some(queued) = document.task(task)
+        {
+            let mut projections = self.ledger.projections_of(row)?;
+            projections.retain(|projection| projection.queue == queue.path());
+            // Who cannot tell them from its own keeps them with the next projection.
+            let findings = self.findings(queue, &document, &projections, deadline)?;
+            for (mut projection, findings) in projections.into_iter().zip(&findings) {
+                if self.is_foreign(&projection, &queued.costs)? {
+                    self.make_sure(&mut projection, findings)?;
                     // The next projection would keep them as well.
                     self.keep(&projection, &queued.costs, &mut Vec::new())?;
                 }
@@ -156,6 +166,42 @@ impl Books {
             && projection.baseline.as_ref() != Some(&text)
             && !self.ledger.is_shown(projection.task, &projection.queue, &text)?
             && !self.ledger.is_kept(projection.task, &projection.queue, &text)?)
+    }
+
+    /// Returns what other cmats found in a queue, if one of its tasks was changed by others while nobody knows whether this
+    /// ledger's own last change was made: its writer was killed.
+    pub(super) fn findings(
+        &self,
+        queue: &TaskQueue,
+        document: &QueueDocument,
+        projections: &[Projection],
+        deadline: Instant,
+    ) -> Result<Result<Vec<Finding>, QueueError>, BookingError> {
+        for projection in projections {
+            let queued = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
+            let Some(QueuedTask { costs, .. }) = queued else { continue };
+            if self.is_foreign(projection, &costs)?
+                && self.ledger.is_unsure(projection.task, &projection.queue, None)?
+            {
+                return Ok(queue.lock(deadline).and_then(|locked| locked.findings()));
+            }
+        }
+        Ok(Ok(Vec::new()))
+    }
+
+    /// Takes for known what this ledger put into a task's keys if another cmat found it there.
+    pub(super) fn make_sure(
+        &self,
+        projection: &mut Projection,
+        findings: &[Finding],
+    ) -> Result<(), BookingError> {
+        for Finding { figures, .. } in findings.iter().rev().filter(|found| found.task == projection.name) {
+            if self.ledger.is_unsure(projection.task, &projection.queue, Some(figures))? {
+                projection.baseline = Some(figures.clone());
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps what another writer left, and adds its increase to the task if it is from elsewhere; returns the new

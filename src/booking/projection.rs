@@ -26,6 +26,7 @@ use crate::project::Project;
 use crate::summary::TaskSummary;
 use crate::task_queue::Change;
 use crate::task_queue::CostKeys;
+use crate::task_queue::Finding;
 use crate::task_queue::QueueDocument;
 use crate::task_queue::QueueError;
 use crate::task_queue::QueuedTask;
@@ -62,11 +63,19 @@ struct Plan {
     /// The task as the queue has it.
     queued: Option<QueuedTask>,
     found: CostKeys,
+    /// This ledger never meant to put there what was found.
+    is_anothers: bool,
     /// `None`: they are another writer's alone, and stay.
     wanted: Option<CostKeys>,
 }
 
 impl Plan {
+    /// Returns what was found of another writer.
+    fn finding(&self) -> Option<Finding> {
+        let task = self.projection.name.clone();
+        self.is_anothers.then(|| Finding { task, figures: figures(&self.found) })
+    }
+
     /// Returns what shall be put into the keys, if that changes them.
     fn change(&self) -> Option<&CostKeys> {
         self.wanted.as_ref().filter(|wanted| **wanted != self.found)
@@ -141,7 +150,11 @@ impl Books {
                 Ok(document) => document,
                 Err(error) => return Ok(Err(error)),
             };
-            let plans = self.plan(&document, std::mem::take(&mut waiting), projected)?;
+            let findings = match self.findings(queue, &document, &waiting, deadline)? {
+                Ok(findings) => findings,
+                Err(error) => return Ok(Err(error)),
+            };
+            let plans = self.plan(&document, std::mem::take(&mut waiting), &findings, projected)?;
             drop(document);
             let (change, changed) = match replace(self.queues, queue, &plans, deadline) {
                 Ok(replaced) => replaced,
@@ -177,12 +190,13 @@ impl Books {
         &mut self,
         document: &QueueDocument,
         projections: Vec<Projection>,
+        findings: &[Finding],
         projected: &mut Projected,
     ) -> Result<Vec<Plan>, BookingError> {
         let mut plans = Vec::new();
         for projection in projections {
             let name = projection.name.clone();
-            match self.plan_task(document, projection, &mut projected.notes) {
+            match self.plan_task(document, projection, findings, &mut projected.notes) {
                 Ok(plan) => plans.push(plan),
                 Err(BookingError::Ledger(fault)) if fault.is_of_a_row() => {
                     projected.faults.push((name, fault));
@@ -213,18 +227,23 @@ impl Books {
         &mut self,
         document: &QueueDocument,
         mut projection: Projection,
+        findings: &[Finding],
         notes: &mut Vec<String>,
     ) -> Result<Plan, BookingError> {
         let queued = TaskId::new(&projection.name).ok().and_then(|id| document.task(&id));
         let found = queued.as_ref().map(|task| task.costs.clone()).unwrap_or_default();
         let mut wanted = self.wanted(&projection, &found)?;
         if wanted.as_ref().is_some_and(|wanted| *wanted != found) && self.is_foreign(&projection, &found)? {
+            self.make_sure(&mut projection, findings)?;
             projection.baseline = Some(self.keep(&projection, &found, notes)?);
             // What is planned from here on holds the change that this was.
             projection.changes = projection.changes.saturating_add(1);
             wanted = self.wanted(&projection, &found)?;
         }
-        Ok(Plan { projection, queued, found, wanted })
+        let is_anothers = wanted.as_ref().is_some_and(|wanted| *wanted != found)
+            && found != CostKeys::default()
+            && !self.ledger.is_shown(projection.task, &projection.queue, &figures(&found))?;
+        Ok(Plan { projection, queued, found, is_anothers, wanted })
     }
 
     /// Returns what a task's keys shall hold, which hold `found`; `None` if cmat has no say in them.
@@ -270,7 +289,11 @@ fn replace(
         return Ok((Change { written: ids, ..Change::default() }, BTreeSet::new()));
     }
     let mut changed = BTreeSet::new();
-    let change = queue.lock(deadline)?.update(&ids, |task| {
+    let locked = queue.lock(deadline)?;
+    // Before it goes: its writer may not have lived to know that it stood there.
+    let found: Vec<Finding> = differing.values().filter_map(|plan| plan.finding()).collect();
+    locked.keep_findings(&found)?;
+    let change = locked.update(&ids, |task| {
         let plan = differing.get(task.id.as_str())?;
         if task.costs == plan.found || Some(&task.costs) == plan.wanted.as_ref() {
             changed.remove(task.id.as_str());

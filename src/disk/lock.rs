@@ -1,14 +1,15 @@
 //! A lock that the kernel gives back when its holder dies.
 //!
 //! It is held on a file of its own beside what it protects. That file is never renamed or removed, because two
-//! processes could then hold the lock of two different files; its content, the holder's process id, is only for
-//! telling whom one waits for. On a file system that cannot lock there is an error, never an unlocked write.
+//! processes could then hold the lock of two different files. Its first line, the holder's process id, is only for
+//! telling whom one waits for; what follows is a note that holders leave to later ones. On a file system that cannot
+//! lock there is an error, never an unlocked write.
 
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
 use std::io::Seek as _;
-use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -20,6 +21,12 @@ use rustix::io::Errno;
 use crate::disk::backoff::Backoff;
 use crate::disk::flags;
 use crate::disk::require_regular;
+
+/// How long the holder's line is: ten digits and a line end. The note begins behind it, whoever holds the lock.
+const HOLDER_BYTES: u64 = 11;
+
+/// Longest note that is read, in bytes.
+const MAX_NOTE_BYTES: u64 = 1 << 16;
 
 /// Why a lock was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -74,17 +81,14 @@ impl FileLock {
     /// One attempt is made even if the deadline has passed.
     pub fn acquire(path: &Path, deadline: Instant) -> Result<Self, LockError> {
         let open_error = |source| LockError::Open { path: path.to_path_buf(), source };
-        let mut file = open(path).map_err(open_error)?;
+        let file = open(path).map_err(open_error)?;
         let mut backoff = Backoff::until(deadline);
         loop {
             match try_lock(&file) {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !backoff.pause() {
-                        return Err(LockError::Held {
-                            path: path.to_path_buf(),
-                            holder: read_holder(&mut file),
-                        });
+                        return Err(LockError::Held { path: path.to_path_buf(), holder: read_holder(&file) });
                     }
                 }
                 Err(source) if is_unsupported(&source) => {
@@ -94,15 +98,27 @@ impl FileLock {
             }
         }
         // For diagnosis only: a full disk is no reason to give up the lock.
-        let _diagnosis = write_holder(&mut file);
+        let _diagnosis = write_holder(&file, &std::process::id().to_string());
         Ok(Self { file })
+    }
+
+    /// Returns the note that the last holder who wrote one left; empty if there is none.
+    pub fn note(&self) -> io::Result<String> {
+        read_note(&self.file)
+    }
+
+    /// Leaves a note to later holders, who get it however this one ends. A power cut may take it.
+    pub fn leave_note(&self, note: &str) -> io::Result<()> {
+        self.file.write_all_at(note.as_bytes(), HOLDER_BYTES)?;
+        self.file.set_len(HOLDER_BYTES + note.len() as u64)
     }
 }
 
 impl Drop for FileLock {
     fn drop(&mut self) {
         // The number would name a process that has long ended.
-        let _diagnosis = self.file.set_len(0);
+        let has_note = self.file.metadata().is_ok_and(|metadata| metadata.len() > HOLDER_BYTES);
+        let _diagnosis = if has_note { write_holder(&self.file, "") } else { self.file.set_len(0) };
         // Closing the file gives the lock back, here or when the last copy of its descriptor is closed.
         let _closing_unlocks_too = fs2::FileExt::unlock(&self.file);
     }
@@ -133,17 +149,21 @@ fn is_unsupported(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| without_locks.contains(&errno))
 }
 
-fn write_holder(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+fn write_holder(file: &File, holder: &str) -> io::Result<()> {
+    file.write_all_at(format!("{holder:<10}\n").as_bytes(), 0)
 }
 
-fn read_holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+fn read_holder(file: &File) -> Option<u32> {
+    let mut bytes = [0; HOLDER_BYTES as usize];
+    let n_bytes = file.read_at(&mut bytes, 0).ok()?;
+    std::str::from_utf8(&bytes[..n_bytes]).ok()?.trim().parse().ok()
+}
+
+fn read_note(mut file: &File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.seek(io::SeekFrom::Start(HOLDER_BYTES))?;
+    file.take(MAX_NOTE_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -191,6 +211,19 @@ mod tests {
         );
         drop(lock);
         FileLock::acquire(&path, Instant::now()).unwrap();
+    }
+
+    #[test]
+    fn keeps_a_note_for_later_holders() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.lock");
+        for (found, left) in [("", "two\nlines\n"), ("two\nlines\n", "one\n"), ("one\n", "")] {
+            let lock = FileLock::acquire(&path, soon()).unwrap();
+            assert_eq!(lock.note().unwrap(), found);
+            lock.leave_note(left).unwrap();
+            assert_eq!(read_holder(&lock.file), Some(std::process::id()));
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
     }
 
     #[test]

@@ -118,6 +118,19 @@ impl Ledger {
         Ok(known)
     }
 
+    /// Returns whether cmat meant to put `figures` into the task's keys and does not know whether it did; `None` asks for
+    /// any figures.
+    pub fn is_unsure(&self, task: TaskRow, queue: &Path, figures: Option<&str>) -> Result<bool, LedgerError> {
+        let is_unsure = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM shown_figures WHERE task = ?1 AND queue = ?2 AND planned IS NOT NULL
+                                AND (?3 IS NULL OR figures = ?3))",
+            )?
+            .query_row(params![task.0, path_bytes(queue), figures], |row| row.get(0))?;
+        Ok(is_unsure)
+    }
+
     /// Returns whether such figures of another writer were kept before.
     pub fn is_kept(&self, task: TaskRow, queue: &Path, figures: &str) -> Result<bool, LedgerError> {
         let kept = self
@@ -263,6 +276,7 @@ impl Recording<'_> {
             ],
         )?;
         self.set_baseline(projection, figures.found)?;
+        self.nothing_is_planned(projection)?;
         self.touched.entry(projection.task.0).or_default();
         Ok(())
     }
@@ -295,16 +309,37 @@ impl Recording<'_> {
     pub fn will_show(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
         self.transaction
             .prepare_cached(
-                "INSERT INTO shown_figures (task, queue, figures) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                "INSERT INTO shown_figures (task, queue, figures, planned) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET planned = excluded.planned",
             )?
-            .execute(params![projection.task.0, path_bytes(&projection.queue), figures])?;
+            .execute(params![
+                projection.task.0,
+                path_bytes(&projection.queue),
+                figures,
+                signed(projection.changes)?
+            ])?;
         Ok(())
     }
 
     /// Notes that a queue shows `figures`, which hold all changes that `projection` knew of.
     pub fn shows(&mut self, projection: &Projection, figures: &str) -> Result<(), LedgerError> {
         self.set_baseline(projection, figures)?;
+        self.nothing_is_planned(projection)?;
         self.settled(projection)
+    }
+
+    /// Notes that it is known what stands in a queue: what was planned up to then was done, or never will be.
+    fn nothing_is_planned(&mut self, projection: &Projection) -> Result<(), LedgerError> {
+        self.transaction
+            .prepare_cached(
+                "UPDATE shown_figures SET planned = NULL WHERE task = ?1 AND queue = ?2 AND planned <= ?3",
+            )?
+            .execute(params![
+                projection.task.0,
+                path_bytes(&projection.queue),
+                signed(projection.changes)?
+            ])?;
+        Ok(())
     }
 
     /// Notes that a queue needs no change for those that `projection` knew of: it has no such task.

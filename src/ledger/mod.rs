@@ -143,12 +143,31 @@ pub enum LedgerError {
         /// What is wrong.
         what: String,
     },
+    /// The disk is full, or what the user may use of it.
+    #[error("there is no room for the ledger: make some where it is, and run this again")]
+    Full {
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// SQLite refused.
     #[error("the ledger could not be read or written")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     /// A stored value is not JSON of the expected shape.
     #[error("the ledger holds JSON that cmat did not write")]
     Json(#[from] serde_json::Error),
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(source: rusqlite::Error) -> Self {
+        if is_full(&source) { Self::Full { source } } else { Self::Sqlite(source) }
+    }
+}
+
+/// Returns whether SQLite lacked room, for the ledger or for what its users share of the log beside it.
+fn is_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 impl LedgerError {

@@ -49,7 +49,10 @@ impl Ledger {
             return Err(LedgerError::ReadOnly { path: path.to_owned() });
         }
         let file_system = file_system::of(data_dir).unwrap_or(FileSystem::Local);
-        let failed = |source| LedgerError::Open { path: path.clone(), source };
+        let failed = |source| match LedgerError::from(source) {
+            LedgerError::Sqlite(source) => LedgerError::Open { path: path.clone(), source },
+            full => full,
+        };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
         connection.busy_timeout(wait).map_err(failed)?;

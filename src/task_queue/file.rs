@@ -28,6 +28,8 @@ use crate::task_queue::document::CostKeys;
 use crate::task_queue::document::FormatError;
 use crate::task_queue::document::QueueDocument;
 use crate::task_queue::document::QueuedTask;
+use crate::task_queue::trail;
+use crate::task_queue::trail::Finding;
 
 /// Where a project keeps its queue: the Python CMAT since its version 5, and before.
 const PLACES: [&str; 2] = [".claude/data/task_queue.json", ".claude/queues/task_queue.json"];
@@ -83,6 +85,14 @@ pub enum QueueError {
     /// The lock beside the queue was not to be had.
     #[error("cannot lock the task queue")]
     Lock(#[from] LockError),
+    /// What was found in the queue cannot be read from, or written to, the lock file beside it.
+    #[error("cannot keep in the lock file what was found in the task queue `{}`", path.display())]
+    Trail {
+        /// The queue.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The new version could not be put in place.
     #[error("cannot change the task queue")]
     Replace(#[from] ReplaceError),
@@ -124,7 +134,7 @@ impl TaskQueue {
         let lock = FileLock::acquire(Path::new(&lock_path), deadline)?;
         // What a killed cmat left behind takes room but does no harm, so a failure to remove it doesn't either.
         let _untidy = replace::remove_unfinished(&real, &lock);
-        Ok(LockedQueue { path: real, deadline, _lock: lock })
+        Ok(LockedQueue { path: real, deadline, lock })
     }
 }
 
@@ -134,10 +144,24 @@ pub struct LockedQueue {
     /// Where the queue is, links resolved.
     path: PathBuf,
     deadline: Instant,
-    _lock: FileLock,
+    lock: FileLock,
 }
 
 impl LockedQueue {
+    /// Returns what cmats found in the queue that they had not put there, and replaced; the latest last.
+    pub fn findings(&self) -> Result<Vec<Finding>, QueueError> {
+        trail::read(&self.lock).map_err(|source| QueueError::Trail { path: self.path.clone(), source })
+    }
+
+    /// Keeps what was found, for those who put it there.
+    ///
+    /// # Errors
+    /// If that cannot be written, nothing shall be replaced: its writer would not learn that it had stood there.
+    pub fn keep_findings(&self, found: &[Finding]) -> Result<(), QueueError> {
+        let failed = |source| QueueError::Trail { path: self.path.clone(), source };
+        if found.is_empty() { Ok(()) } else { trail::extend(&self.lock, found).map_err(failed) }
+    }
+
     /// Gives each of `tasks` what `wanted` says about it, in one replacement, and says what came of each.
     ///
     /// `wanted` sees each task as it stands and is asked again when another program was quicker; `None` leaves

@@ -6,6 +6,7 @@
 
 mod document;
 mod file;
+mod trail;
 
 pub use document::Change;
 pub use document::CostKeys;
@@ -15,3 +16,4 @@ pub use document::QueuedTask;
 pub use file::LockedQueue;
 pub use file::QueueError;
 pub use file::TaskQueue;
+pub use trail::Finding;

@@ -8,7 +8,9 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 #![expect(clippy::disallowed_methods, reason = "a test reads its own switch and writes its own folders")]
 
+mod full_disk;
 mod injected;
+mod machines;
 mod order;
 mod stage;
 mod trace;
@@ -30,6 +32,9 @@ fn main() -> ExitCode {
     trials.push(trial("the_intent_is_safe_before_anything_else", order::intent_comes_first));
     trials.push(trial("no_hook_talks_to_a_network_or_starts_a_program", order::stays_at_home));
     trials.push(trial("a_hook_syncs_at_most_eight_times", order::syncs_little));
+    trials.push(trial("a_kill_beside_another_machine_counts_once", machines::kill_beside_another_machine));
+    trials.push(trial("a_full_disk_under_the_ledger_loses_nothing", full_disk::under_the_ledger));
+    trials.push(trial("a_full_disk_loses_no_request", full_disk::under_everything));
     trials.push(trial("nothing_happens_between_last_look_and_rename", order::looks_last));
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     if conclusion.num_ignored > 0 {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::rc::Rc;
 use std::time::Duration;
 
 use cmat::ledger::Ledger;
@@ -23,7 +24,7 @@ use crate::trace;
 use crate::trace::Injection;
 
 /// What a run changes; transcripts are only read.
-const CHANGING: [&str; 2] = ["project", "cmat"];
+const CHANGING: [&str; 3] = ["project", "cmat", "other/cmat"];
 
 /// The task queue, from the root.
 const QUEUE: &str = "project/.claude/data/task_queue.json";
@@ -33,8 +34,10 @@ pub(crate) const TASKS: [&str; 3] = ["task_1", "task_2", "task_3"];
 
 /// The files of a test.
 pub(crate) struct Stage {
-    _folder: TempDir,
+    folder: Rc<TempDir>,
     pub(crate) root: PathBuf,
+    /// Where home and data folder are.
+    machine: PathBuf,
 }
 
 /// A run of cmat: its arguments, and what Claude Code would tell it.
@@ -85,10 +88,14 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        for name in ["home/.claude/projects/p", "project/.claude/data", "cmat", "saved"] {
+        for name in ["project/.claude/data", "saved"] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
-        let stage = Self { _folder: folder, root };
+        for machine in ["", "other"] {
+            fs::create_dir_all(root.join(machine).join("home/.claude/projects/p")).unwrap();
+            fs::create_dir_all(root.join(machine).join("cmat")).unwrap();
+        }
+        let stage = Self { folder: Rc::new(folder), machine: root.clone(), root };
         let tasks = TASKS.map(|id| {
             json!({"id": id, "title": "größe \u{1F600}", "estimate": 1.10, "metadata": {"enhancement_title": "e",
                 "mine": [1, 2.50, null]}})
@@ -98,12 +105,18 @@ impl Stage {
         stage
     }
 
+    /// Returns another machine that shares the project.
+    pub(crate) fn other_machine(&self) -> Self {
+        let machine = self.root.join("other");
+        Self { folder: Rc::clone(&self.folder), root: self.root.clone(), machine }
+    }
+
     pub(crate) fn queue(&self) -> PathBuf {
         self.root.join(QUEUE)
     }
 
     pub(crate) fn transcript(&self, session: &str) -> PathBuf {
-        self.root.join(format!("home/.claude/projects/p/{session}.jsonl"))
+        self.machine.join(format!("home/.claude/projects/p/{session}.jsonl"))
     }
 
     /// Appends requests `from..to` to the transcript of a session.
@@ -131,13 +144,14 @@ impl Stage {
         Run { stdin: stdin.to_string(), task: Some(task), ..Run::of(["hook", event]) }
     }
 
-    fn prepare(&self, mut command: Command, run: &Run) -> Output {
+    /// Has `command`, which runs cmat somehow, do a run.
+    pub(crate) fn run_by(&self, mut command: Command, run: &Run) -> Output {
         command
             .args(&run.arguments)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.root.join("home"))
-            .env("CMAT_HOME", self.root.join("cmat"))
+            .env("HOME", self.machine.join("home"))
+            .env("CMAT_HOME", self.machine.join("cmat"))
             .env("CMAT_NOW", "2026-11-21T12:00:00Z")
             .env("CMAT_DEADLINE_MS", "60000")
             .env("TZ", "UTC")
@@ -156,14 +170,14 @@ impl Stage {
 
     /// Runs cmat.
     pub(crate) fn run(&self, run: &Run) -> Output {
-        self.prepare(Command::new(env!("CARGO_BIN_EXE_cmat")), run)
+        self.run_by(Command::new(env!("CARGO_BIN_EXE_cmat")), run)
     }
 
     /// Runs cmat under `strace` and returns the trace's path with what came out.
     pub(crate) fn trace(&self, run: &Run, calls: &str, injection: Option<&Injection>) -> (PathBuf, Output) {
         let log = self.root.join("trace");
         let program = Path::new(env!("CARGO_BIN_EXE_cmat"));
-        let output = self.prepare(trace::strace(program, calls, &log, injection), run);
+        let output = self.run_by(trace::strace(program, calls, &log, injection), run);
         (log, output)
     }
 

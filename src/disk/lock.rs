@@ -23,7 +23,7 @@ use crate::disk::flags;
 use crate::disk::require_regular;
 
 /// How long the holder's line is: ten digits and a line end. The note begins behind it, whoever holds the lock.
-const HOLDER_BYTES: u64 = 11;
+const HOLDER_BYTES: usize = 11;
 
 /// Longest note that is read, in bytes.
 const MAX_NOTE_BYTES: u64 = 1 << 16;
@@ -109,15 +109,15 @@ impl FileLock {
 
     /// Leaves a note to later holders, who get it however this one ends. A power cut may take it.
     pub fn leave_note(&self, note: &str) -> io::Result<()> {
-        self.file.write_all_at(note.as_bytes(), HOLDER_BYTES)?;
-        self.file.set_len(HOLDER_BYTES + note.len() as u64)
+        self.file.write_all_at(note.as_bytes(), HOLDER_BYTES as u64)?;
+        self.file.set_len((HOLDER_BYTES + note.len()) as u64)
     }
 }
 
 impl Drop for FileLock {
     fn drop(&mut self) {
         // The number would name a process that has long ended.
-        let has_note = self.file.metadata().is_ok_and(|metadata| metadata.len() > HOLDER_BYTES);
+        let has_note = self.file.metadata().is_ok_and(|metadata| metadata.len() > HOLDER_BYTES as u64);
         let _diagnosis = if has_note { write_holder(&self.file, "") } else { self.file.set_len(0) };
         // Closing the file gives the lock back, here or when the last copy of its descriptor is closed.
         let _closing_unlocks_too = fs2::FileExt::unlock(&self.file);
@@ -154,14 +154,14 @@ fn write_holder(file: &File, holder: &str) -> io::Result<()> {
 }
 
 fn read_holder(file: &File) -> Option<u32> {
-    let mut bytes = [0; HOLDER_BYTES as usize];
+    let mut bytes = [0; HOLDER_BYTES];
     let n_bytes = file.read_at(&mut bytes, 0).ok()?;
     std::str::from_utf8(&bytes[..n_bytes]).ok()?.trim().parse().ok()
 }
 
 fn read_note(mut file: &File) -> io::Result<String> {
     let mut bytes = Vec::new();
-    file.seek(io::SeekFrom::Start(HOLDER_BYTES))?;
+    file.seek(io::SeekFrom::Start(HOLDER_BYTES as u64))?;
     file.take(MAX_NOTE_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

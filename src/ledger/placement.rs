@@ -27,6 +27,9 @@ use crate::ledger::recording::Recording;
 /// A binding whose task is its number in the ledger.
 type StoredBinding = Binding<i64>;
 
+/// What `cmat task use` said, with the path of the worktree that it was said in.
+type StoredUse = (StoredBinding, Option<Vec<u8>>);
+
 /// Where a request belongs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Placement {
@@ -76,8 +79,7 @@ pub(super) struct Owner {
 /// What people said of a project, and its rules.
 #[derive(Debug)]
 struct OfProject {
-    /// Each with the worktree that it was said in.
-    said: Vec<(StoredBinding, Option<Vec<u8>>)>,
+    said: Vec<StoredUse>,
     rules: Rules,
 }
 
@@ -271,7 +273,7 @@ impl Recording<'_> {
     }
 
     /// Returns what `cmat task use` said of a project, each with the worktree that it was said in.
-    fn uses(&self, project: i64) -> Result<Vec<(StoredBinding, Option<Vec<u8>>)>, LedgerError> {
+    fn uses(&self, project: i64) -> Result<Vec<StoredUse>, LedgerError> {
         let condition = "session IS NULL AND project = ?1 AND branch IS NULL";
         let mut statement = self
             .transaction

@@ -87,6 +87,7 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["budget", "remove", task],
         &["set-budget", "--daily", "1000"],
         &["forecast"],
+        &["advise"],
         &["anomalies"],
         &["audit", "--verify"],
         &["reconcile", "--all", "--dry-run"],

@@ -76,6 +76,8 @@ pub mod config;
 
 pub mod guard;
 
+pub mod alerts;
+
 pub mod logging;
 
 pub mod cli;

@@ -178,6 +178,14 @@ fn only_config_reads_the_environment() {
 }
 
 #[test]
+fn only_alerts_open_connections() {
+    let why = "only the room `alerts` opens connections";
+    let others = sources(&["src"]).into_iter().filter(|source| source.room() != "alerts");
+    let network = r"\bureq\b|\bstd::net\b|\b(Tcp|Udp|Unix)(Stream|Socket|Listener)\b";
+    assert_none(others.flat_map(|source| found(&source, source.shipped_code(), network, why)));
+}
+
+#[test]
 fn no_binary_float_comes_near_money() {
     let why = "amounts, prices and shares are decimals or integers";
     assert_none(

@@ -45,6 +45,18 @@ pub enum BudgetCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Show which alerts were raised, and which could not be delivered yet.
+    #[command(
+        before_help = "Example:  cmat budget alerts --test   # sends one by each way that is configured"
+    )]
+    Alerts {
+        /// Try what is undelivered now.
+        #[arg(long)]
+        deliver: bool,
+        /// Send a trial by each way that is configured.
+        #[arg(long, conflicts_with = "deliver")]
+        test: bool,
+    },
     /// Remove a budget from your own config.toml.
     #[command(before_help = "Example:  cmat budget remove user/day")]
     Remove {

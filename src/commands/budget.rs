@@ -1,5 +1,6 @@
 //! `cmat budget … | set-budget`: limits on spending, and how they stand.
 
+mod alerts;
 mod file;
 mod overriding;
 mod setting;
@@ -23,6 +24,7 @@ pub(super) fn run(command: &BudgetCommand, context: &mut Context<'_>) -> anyhow:
         BudgetCommand::Override { scope, amount, time, reason } => {
             overriding::run(&overriding::Asked { scope, amount: *amount, time: *time, reason }, context)
         }
+        BudgetCommand::Alerts { deliver, test } => alerts::run(*deliver, *test, context),
         BudgetCommand::Remove { id } => setting::remove(id, context),
     }
 }

@@ -25,6 +25,7 @@ use anyhow::Context as _;
 
 use crate::booking::Books;
 use crate::booking::leftovers::Ripe;
+use crate::commands::alerting;
 use crate::commands::chain;
 use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
@@ -33,6 +34,7 @@ use crate::commands::hook::enforcement::Question;
 use crate::commands::open_books;
 use crate::commands::read_recent;
 use crate::config::Config;
+use crate::guard::Known;
 use crate::hook_input::HookInput;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -41,6 +43,7 @@ use crate::outbox::Event;
 use crate::outbox::Intent;
 use crate::outbox::Outbox;
 use crate::project;
+use crate::project::Project;
 use crate::task_file;
 
 /// What can be told as the first argument.
@@ -72,6 +75,12 @@ pub(super) fn run(arguments: &[OsString]) {
             let config = config.fixed(fixed.data_dir, fixed.user_dir);
             logging::to_file(&config.data_dir);
             return enforcement::run(question, &config, started);
+        }
+        if event == Some(alerting::DELIVER) {
+            let fixed = Fixed::read(arguments);
+            let config = config.fixed(fixed.data_dir, fixed.user_dir);
+            logging::to_file(&config.data_dir);
+            return alerting::deliver(&config);
         }
         // First of all: a disk that hangs must not have the client kill the hook and tell the user.
         leave_at(started + config.hook.limit);
@@ -181,13 +190,33 @@ fn session(
     books.ledger.sum_up_all()?;
     // Budgets count what is rolled up fastest.
     books.ledger.roll_up()?;
+    if event == Event::SessionEnd {
+        look_for_alerts(intent.session.as_ref(), project_of(&intent, config), &mut books, config);
+    }
     Ok(())
+}
+
+/// Raises what the spending of a session has reached.
+fn look_for_alerts(session: Option<&SessionId>, project: Project, books: &mut Books, config: &Config) {
+    let environment = &config.hook;
+    let known = Known {
+        session,
+        task: environment.task.as_deref(),
+        enhancement: environment.enhancement.as_deref(),
+        agent: environment.agent.as_deref(),
+        tags: Some(&environment.tags),
+        ..Known::default()
+    };
+    alerting::look(books, &known, &Config { project, ..config.clone() });
+}
+
+fn project_of(intent: &Intent, config: &Config) -> Project {
+    project::find(intent.project_dir.as_ref().unwrap_or(&intent.cwd), config.home.as_deref())
 }
 
 /// Tells the session that begins what is left of its budgets.
 fn tell_what_is_left(intent: &Intent, books: &Books, config: &Config) {
-    let folder = intent.project_dir.as_ref().unwrap_or(&intent.cwd);
-    let project = project::find(folder, config.home.as_deref());
+    let project = project_of(intent, config);
     match enforcement::left(intent.session.as_ref(), &project, books, config) {
         Ok(Some(object)) => enforcement::answer(&object),
         Ok(None) => {}
@@ -210,6 +239,7 @@ fn answered(
     let project = project::find(folder, config.home.as_deref());
     let mut books = open_books(config, started + config.hook.limit.saturating_sub(MARGIN))?;
     books.book_session(&transcript, session.as_ref(), Some(&project))?;
+    look_for_alerts(session.as_ref(), project, &mut books, config);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! what came of it. What hooks left undone is finished before a command answers.
 
 mod advise;
+mod alerting;
 mod anomalies;
 mod audit;
 mod budget;
@@ -64,6 +65,7 @@ use crate::cli::CostsCommand;
 use crate::cli::Global;
 use crate::commands::rehearsal::Rehearsal;
 use crate::config::Config;
+use crate::guard::Known;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::logging;
@@ -294,6 +296,13 @@ impl Context<'_> {
 
     /// Opens the ledger to change it, once what hooks left is finished.
     fn settled_books(&self) -> anyhow::Result<Books> {
+        let mut books = self.quiet_books()?;
+        alerting::look(&mut books, &Known::default(), &self.config);
+        Ok(books)
+    }
+
+    /// Opens the ledger in the same way, and lets nobody know of it.
+    fn quiet_books(&self) -> anyhow::Result<Books> {
         settled(self.books()?, &self.config)
     }
 
@@ -310,7 +319,11 @@ impl Context<'_> {
                 self.rehearsal = Some(rehearsal);
                 books
             }
-            books => settled(books?, &self.config),
+            books => {
+                let mut books = settled(books?, &self.config)?;
+                alerting::look(&mut books, &Known::default(), &self.config);
+                Ok(books)
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use crate::disk;
 use crate::period::Calendar;
 
 /// The machine's configuration, which its administrator keeps.
-const MANAGED: &str = "/etc/cmat/config.toml";
+pub(super) const MANAGED: &str = "/etc/cmat/config.toml";
 
 /// Largest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -128,7 +128,7 @@ fn calendar(named: Option<&str>, origin: Origin) -> Calendar {
     Calendar { zone: named.unwrap_or_else(TimeZone::system), ..Calendar::default() }
 }
 
-fn read_text(path: &Path) -> std::io::Result<Option<String>> {
+pub(super) fn read_text(path: &Path) -> std::io::Result<Option<String>> {
     let mut text = String::new();
     match disk::open_regular(path).and_then(|file| file.take(MAX_CONFIG_BYTES).read_to_string(&mut text)) {
         Ok(_) => Ok(Some(text)),
@@ -137,7 +137,7 @@ fn read_text(path: &Path) -> std::io::Result<Option<String>> {
     }
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
+pub(super) fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 

@@ -43,6 +43,9 @@ pub(super) struct ConfigFile {
     _budget: Option<IgnoredAny>,
     #[serde(rename = "hook")]
     _hook: Option<IgnoredAny>,
+    /// This is for [`crate::config::alerts`].
+    #[serde(rename = "alert")]
+    _alert: Option<IgnoredAny>,
     #[serde(rename = "trust")]
     _trust: Option<IgnoredAny>,
 }

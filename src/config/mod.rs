@@ -2,6 +2,7 @@
 //!
 //! Everything else takes what it needs from a [`Config`] as an argument.
 
+pub mod alerts;
 pub mod budgets;
 mod file;
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub billing: Billing,
     /// Where programs are looked for: `PATH`.
     pub search_path: Vec<PathBuf>,
+    /// The folders are those that a hook was installed with, whatever the environment says.
+    pub has_fixed_folders: bool,
     /// Set inside Claude Code and its tools.
     pub inside_claude_code: bool,
     /// Whose records these are where `CMAT_USER` did not say so: `USER`, else `LOGNAME`, else the number of the account,
@@ -169,6 +172,7 @@ impl Config {
             search_path: variable("PATH")
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
+            has_fixed_folders: false,
             inside_claude_code: variable("CLAUDECODE").is_some(),
             fixed_now: variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()),
             user: ["USER", "LOGNAME"]
@@ -198,6 +202,7 @@ impl Config {
         if data_dir.is_none() && user_dir.is_none() {
             return self;
         }
+        let has_fixed_folders = data_dir.is_some() && user_dir.is_some();
         let project_dir = path_variable("CLAUDE_PROJECT_DIR").map(|folder| self.cwd.join(folder));
         let start = project_dir.clone().unwrap_or_else(|| self.cwd.clone());
         Self {
@@ -205,6 +210,7 @@ impl Config {
             hook: HookEnvironment { project_dir, ..self.hook },
             data_dir: data_dir.unwrap_or(self.data_dir),
             user_dir: user_dir.unwrap_or(self.user_dir),
+            has_fixed_folders,
             fixed_now: None,
             ..self
         }

@@ -4,6 +4,7 @@
 //! transcripts nor prints.
 
 pub mod bypass;
+pub mod raising;
 pub mod words;
 
 use std::collections::BTreeMap;

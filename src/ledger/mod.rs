@@ -8,6 +8,7 @@
 //! It holds no prompt, answer, tool input or output: ids, names, branches, project paths, times and counts.
 //! It never reads transcripts, queues, clock or environment.
 
+pub mod alerts;
 pub mod audit;
 pub mod backup;
 pub mod binding;

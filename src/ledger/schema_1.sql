@@ -363,6 +363,24 @@ CREATE TABLE notice (                       -- what was told of a budget, once i
     PRIMARY KEY (budget, name, period, kind, percent)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE alert (                        -- the same for each channel that tells of it outside of sessions
+    id INTEGER PRIMARY KEY,
+    budget TEXT NOT NULL,
+    name TEXT NOT NULL,
+    period INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    percent INTEGER NOT NULL,
+    channel TEXT NOT NULL,                  -- `desktop`, `webhook`, …
+    raised INTEGER NOT NULL,
+    document TEXT NOT NULL,                 -- JSON: what is sent
+    attempts INTEGER NOT NULL DEFAULT 0,
+    tried INTEGER,                          -- when it was tried last
+    fault TEXT,                             -- why that failed
+    delivered INTEGER,                      -- without an attempt: a higher threshold was told in its place
+    UNIQUE (budget, name, period, kind, percent, channel)
+) STRICT;
+CREATE INDEX alert_undelivered ON alert (id) WHERE delivered IS NULL;
+
 CREATE TABLE run (                          -- a `cmat run` that goes on; the row goes when it ends
     id TEXT PRIMARY KEY,
     model TEXT,                             -- that it was told to use, by the id of its price row

@@ -6,6 +6,7 @@
 mod harness;
 
 mod advice;
+mod alerts;
 mod anomalies;
 mod attribution;
 mod bad_models;

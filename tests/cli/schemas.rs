@@ -73,6 +73,7 @@ fn each_document_has_a_schema_that_says_what_it_is() {
         "anomalies",
         "audit",
         "budget set --monthly 50",
+        "budget alerts",
         "budget check --estimate 1000",
         "budget list",
         "budget status",
@@ -120,8 +121,9 @@ fn each_document_has_a_schema_that_says_what_it_is() {
         "uninstall --dry-run",
     ];
     let named: BTreeSet<String> = asked.into_iter().map(ask).collect();
-    // These need a terminal, which the tests of budgets have.
-    let elsewhere = ["cmat.budget.override/1", "cmat.budget.remove/1"];
+    // These need a terminal, which the tests of budgets have, or somebody who listens, as in those of alerts.
+    let elsewhere =
+        ["cmat.budget.override/1", "cmat.budget.remove/1", "cmat.alert/1", "cmat.budget.alerts.test/1"];
     let published: BTreeSet<String> = fs::read_dir(folder())
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())

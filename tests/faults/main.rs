@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         .collect();
     trials.push(trial("the_intent_is_safe_before_anything_else", order::intent_comes_first));
     trials.push(trial("no_hook_talks_to_a_network_or_starts_a_program", order::stays_at_home));
+    trials
+        .push(trial("an_alert_is_delivered_by_a_process_that_the_hook_leaves", order::leaves_alerts_behind));
     trials.push(trial("a_hook_syncs_at_most_eight_times", order::syncs_little));
     trials.push(trial("a_kill_beside_another_machine_counts_once", machines::kill_beside_another_machine));
     trials.push(trial("a_full_disk_under_the_ledger_loses_nothing", full_disk::under_the_ledger));

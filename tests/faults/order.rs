@@ -1,5 +1,6 @@
 //! The order of a hook's system calls: what must be safe on disk before what else begins.
 
+use std::fs;
 use std::path::Path;
 
 use crate::stage::Stage;
@@ -59,6 +60,33 @@ pub(crate) fn stays_at_home() {
         assert_eq!(calls.iter().filter(|call| call.name == "execve").count(), 1);
         let clones = calls.iter().filter(|call| call.name.starts_with("clone"));
         assert!(clones.into_iter().all(|call| call.rest.contains("CLONE_THREAD")), "a process was made");
+    }
+}
+
+/// With alerts to be delivered no thread of a hook opens a socket either: only the process that it leaves behind does.
+pub(crate) fn leaves_alerts_behind() {
+    for event in ["user-prompt", "pre-tool", "stop", "session-end"] {
+        let stage = Stage::new();
+        let folder = stage.root.join("home/.config/cmat");
+        fs::create_dir_all(&folder).unwrap();
+        let config = "alert = { webhook = { url = 'http://127.0.0.1:9/' } }\n\
+                      [[budget]]\nscope = 'user'\nperiod = 'total'\nlimit = '0.5'\non_exceed = 'warn'\n";
+        fs::write(folder.join("config.toml"), config).unwrap();
+        stage.say("s1", 0..10);
+        let mut run = stage.hook(event, "s1", "task_1");
+        if ["user-prompt", "pre-tool"].contains(&event) {
+            let data = stage.root.join("cmat");
+            let folders = ["--data-dir", text(&data), "--config-dir", text(&folder)];
+            run.arguments.extend(folders.map(str::to_owned));
+        }
+        let (log, output) = stage.trace(&run, "%network,%process", None);
+        assert!(output.status.success() && output.stderr.is_empty(), "{event}: {output:?}");
+        let left = trace::processes_of(&log, "deliver-alerts");
+        let sockets = || trace::calls(&log).into_iter().filter(|call| call.rest.contains("AF_"));
+        let own: Vec<Call> = sockets().filter(|call| !left.contains(&call.thread)).collect();
+        assert!(own.is_empty(), "{event}: {own:?}");
+        let is_tried = sockets().any(|call| call.name == "connect" && call.rest.contains("127.0.0.1"));
+        assert!(is_tried, "{event}: nothing was sent, so nothing was shown");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `strace`: which calls a run makes, and a run of which one call fails.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -77,6 +78,25 @@ pub(crate) fn strace(program: &Path, calls: &str, log: &Path, injection: Option<
 /// Returns the calls of a trace, in the order in which they began.
 pub(crate) fn calls(log: &Path) -> Vec<Call> {
     fs::read_to_string(log).unwrap().lines().filter_map(call).collect()
+}
+
+/// Returns the threads of the process that ran a program with `argument`, and of all that it made.
+pub(crate) fn processes_of(log: &Path, argument: &str) -> BTreeSet<u32> {
+    let log = fs::read_to_string(log).unwrap();
+    let mut found = BTreeSet::new();
+    for line in log.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let thread = thread.parse().unwrap();
+        if rest.trim_start().starts_with("execve(") && rest.contains(argument) {
+            found.insert(thread);
+        }
+        // `clone3(…) = 1235`, or where that was interrupted: `<... clone3 resumed>…) = 1235`.
+        let made = rest.rsplit_once(" = ").and_then(|(_, made)| made.trim().parse().ok());
+        if let Some(made) = made.filter(|_| found.contains(&thread) && rest.contains("clone")) {
+            found.insert(made);
+        }
+    }
+    found
 }
 
 /// `1234 openat(AT_FDCWD</p>, "f", O_RDONLY) = 3</p/f>`; ends of processes and of interrupted calls are no calls.

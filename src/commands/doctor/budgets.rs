@@ -7,6 +7,7 @@ use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
 use crate::commands::installation;
 use crate::commands::installation::script::is_executable;
+use crate::config::alerts::Alerts;
 use crate::config::budgets::Budgets;
 use crate::ledger::LedgerError;
 use crate::report::counted;
@@ -14,6 +15,7 @@ use crate::report::counted;
 pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
     let budgets = Budgets::read(site.config);
     let mut checks = vec![understood(&budgets)];
+    checks.extend(alerts(site)?);
     if !budgets.all.is_empty() {
         checks.push(held(site));
     }
@@ -24,6 +26,31 @@ pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
         });
     }
     Ok(checks)
+}
+
+/// Can alerts be delivered, and were they; nothing where none are asked for.
+fn alerts(site: &Site<'_>) -> Result<Option<Check>, LedgerError> {
+    const NAME: &str = "alerts";
+    let alerts = Alerts::read(site.config);
+    if let Some(fault) = alerts.faults.first() {
+        return Ok(Some(Check::failed(NAME, fault, "mend that file: no alert goes out by it")));
+    }
+    let raised = match &site.ledger {
+        Some(ledger) => ledger.alerts(0)?,
+        None => Vec::new(),
+    };
+    let fault = raised.iter().find_map(|alert| alert.fault.as_ref());
+    Ok(match (alerts.channels.len(), raised.len(), fault) {
+        (0, 0, _) => None,
+        (n, 0, _) => Some(Check::good(NAME, counted(n, "channel"))),
+        (_, n, fault) => {
+            let mut detail = format!("{} not delivered yet", counted(n, "alert"));
+            if let Some(fault) = fault {
+                detail.push_str(&format!(": {fault}"));
+            }
+            Some(Check::attention(NAME, detail, "cmat budget alerts --deliver"))
+        }
+    })
 }
 
 fn understood(budgets: &Budgets) -> Check {

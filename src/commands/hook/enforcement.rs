@@ -24,11 +24,13 @@ use crate::booking::session_files;
 use crate::budget::standing::Standing;
 use crate::budget::standing::Verdict;
 use crate::budget::standing::strictest;
+use crate::commands::alerting;
 use crate::commands::hook::Named;
 use crate::commands::hook::named;
 use crate::commands::hook::read_stdin;
 use crate::commands::open_books;
 use crate::config::Config;
+use crate::config::alerts::Alerts;
 use crate::config::budgets::Budgets;
 use crate::config::budgets::Fail;
 use crate::disk;
@@ -237,6 +239,13 @@ fn check(
         recording.commit()?;
     }
     let object = object(asked, &standings, model.as_deref(), &mut books)?;
+    let alerts = Alerts::read(config);
+    if !alerts.channels.is_empty() {
+        let raised = alerting::raise(&mut books.ledger, &standings, &alerts, books.now);
+        if let Err(fault) = raised.and_then(|()| alerting::deliver_soon(&books.ledger, config)) {
+            tracing::warn!("alerts could not be raised: {fault}");
+        }
+    }
     if books.ledger.n_stale_rollups()? > MANY_STALE {
         books.ledger.roll_up()?;
     }

@@ -1,7 +1,6 @@
 //! `cost-state` lines: what the client itself has counted for the session (client reference, section 5).
 
 use jiff::Timestamp;
-use memchr::memchr;
 use memchr::memrchr;
 use serde_json::Value;
 
@@ -20,21 +19,21 @@ use crate::usage::RawTokens;
 /// Longest line that is believed, in bytes; one of ten models has 3,000.
 const MAX_BYTES: usize = 64 << 10;
 
-/// Adds to `found` what the client had counted by each `cost-state` line of `lines`; `before` is the time of the last
-/// line before them that states one.
+/// Adds to `found` what the client had counted by `line`, if it is a `cost-state` line; its time is that of the last
+/// of the lines `before` it that states one, else `earlier`.
 ///
 /// A line that is not as the client writes it, or that no time is known for, counts as absent.
-pub(super) fn find(lines: &[u8], before: Option<Timestamp>, finder: &Finder, found: &mut Vec<ClientCount>) {
-    let mut rest = 0;
-    while let Some(hit) = finder.cost_state(&lines[rest..]).map(|at| rest + at) {
-        let start = memrchr(b'\n', &lines[..hit]).map_or(0, |at| at + 1);
-        let end = memchr(b'\n', &lines[hit..]).map_or(lines.len(), |at| hit + at);
-        rest = end;
-        let Some(at) = last_time(&lines[..start], finder).or(before) else { continue };
-        each_record::<Own<'_>>(&readable(&lines[start..end]), |_own, text| {
-            found.extend(client_count(text, at));
-        });
-    }
+pub(super) fn read(
+    line: &[u8],
+    before: &[u8],
+    earlier: Option<Timestamp>,
+    finder: &Finder,
+    found: &mut Vec<ClientCount>,
+) {
+    let Some(at) = last_time(before, finder).or(earlier) else { return };
+    each_record::<Own<'_>>(&readable(line), |_own, text| {
+        found.extend(client_count(text, at));
+    });
 }
 
 /// Returns the time of the last of `lines` that states one.
@@ -92,13 +91,17 @@ fn counted(model: &Value) -> Option<ModelCount> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::find::Marked;
     use super::*;
 
     const TIMED: &str = r#"{"type":"user","timestamp":"2026-11-20T12:00:00.500Z","toolUseResult":{"timestamp":"1999-01-01T00:00:00Z"}}"#;
 
     fn check(lines: &str, expected: &[(&str, &str, u64)]) {
         let mut found = Vec::new();
-        find(lines.as_bytes(), None, &Finder::new(), &mut found);
+        let (bytes, finder) = (lines.as_bytes(), Finder::new());
+        for marked in finder.marked(bytes).filter(Marked::may_be_cost_state) {
+            read(&bytes[marked.line.clone()], &bytes[..marked.line.start], None, &finder, &mut found);
+        }
         let found: Vec<_> = found
             .iter()
             .map(|count| {

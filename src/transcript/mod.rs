@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 use std::io;
 use std::io::BufRead;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use memchr::memchr_iter;
@@ -116,7 +117,7 @@ impl<R: BufRead> Reader<R> {
     /// name none.
     pub fn new(input: R, from: Position, session: SessionId) -> Self {
         let scan = Scan {
-            finder: Finder::new(),
+            finder: Arc::new(Finder::new()),
             position: from,
             session,
             previous: None,
@@ -166,7 +167,7 @@ impl<R: BufRead> Reader<R> {
 /// What goes on from line to line.
 #[derive(Debug)]
 struct Scan {
-    finder: Finder,
+    finder: Arc<Finder>,
     position: Position,
     session: SessionId,
     /// Time of the last usage line.
@@ -180,16 +181,26 @@ struct Scan {
 impl Scan {
     /// Reads whole lines.
     fn read(&mut self, lines: &[u8], found: &mut Found) {
-        let finder = self.finder.clone();
+        let finder = Arc::clone(&self.finder);
         let mut start = 0;
-        for line in finder.candidates(lines) {
-            self.pass(&lines[start..line.start], found);
-            self.read_line(&lines[line.clone()], found);
-            start = line.end;
+        for marked in finder.marked(lines) {
+            let line = &lines[marked.line.clone()];
+            if marked.may_be_cost_state() {
+                let before = &lines[..marked.line.start];
+                cost_state::read(line, before, self.last_time, &finder, &mut found.slice.client_counts);
+            }
+            let may_be_note = finder.may_be_note(&marked, line);
+            if finder.may_hold_usage(&marked, line) {
+                self.pass(&lines[start..marked.line.start], found);
+                self.read_line(line, may_be_note, found);
+                start = marked.line.end;
+            } else if may_be_note {
+                let n_before = || memchr_iter(b'\n', &lines[start..marked.line.start]).count() as u64;
+                self.read_notes(&readable(line), n_before, found);
+            }
         }
         self.pass(&lines[start..], found);
         found.turn(tail::tail(lines, &finder));
-        cost_state::find(lines, self.last_time, &finder, &mut found.slice.client_counts);
         self.last_time = cost_state::last_time(lines, &finder).or(self.last_time);
     }
 
@@ -201,10 +212,6 @@ impl Scan {
                 self.note_own(line, offset, found);
                 offset += line.len() as u64;
             }
-        }
-        for line in self.finder.notes(lines) {
-            let n_before = || memchr_iter(b'\n', &lines[..line.start]).count() as u64;
-            self.read_notes(&readable(&lines[line.clone()]), n_before, found);
         }
         self.position.offset += lines.len() as u64;
         self.position.line += memchr_iter(b'\n', lines).count() as u64;
@@ -224,9 +231,9 @@ impl Scan {
     }
 
     /// Reads a line without its line end.
-    fn read_line(&mut self, line: &[u8], found: &mut Found) {
+    fn read_line(&mut self, line: &[u8], may_be_note: bool, found: &mut Found) {
         let text = readable(line);
-        if self.finder.may_be_note(line) {
+        if may_be_note {
             self.read_notes(&text, || 0, found);
         }
         let is_whole = each_record(&text, |entry: Box<Entry<'_>>, text| {
@@ -337,8 +344,12 @@ pub fn holds_usage(lines: &[u8]) -> bool {
     // Neither the session nor the time changes whether there is usage.
     let session = SessionId::new("-").expect("a name of one letter");
     let mut is_found = false;
-    for line in finder.candidates(lines) {
-        each_record(&readable(&lines[line]), |entry: Box<Entry<'_>>, text| {
+    for marked in finder.marked(lines) {
+        let line = &lines[marked.line.clone()];
+        if !finder.may_hold_usage(&marked, line) {
+            continue;
+        }
+        each_record(&readable(line), |entry: Box<Entry<'_>>, text| {
             is_found |= !matches!(request::usage_record(&entry, text, &session, None), Ok(None));
         });
         if is_found {

@@ -55,7 +55,7 @@ pub(crate) fn read(bytes: &[u8], file_session: &SessionId) -> Slice {
             let counts = values.iter().filter_map(|(value, _)| client_count(value, slice.last_time?));
             slice.client_counts.extend(counts);
         }
-        let is_result = String::from_utf8_lossy(line).contains("\"tool_use_id\"");
+        let is_result = String::from_utf8_lossy(line).contains("\"tool_result\"");
         let n_broken_off = values.iter().filter(|(value, _)| !is_result && is_broken_off(value)).count();
         let broken_off = Skipped { line: line_number, reason: SkipReason::BrokenOff };
         slice.skipped.extend(std::iter::repeat_n(broken_off, n_broken_off));

@@ -28,7 +28,9 @@ enum Table {
 pub struct PriceTables {
     user_dir: PathBuf,
     unknown_model: UnknownModel,
-    tables: HashMap<Option<PathBuf>, Table>,
+    /// The user's own, for requests of no project.
+    of_user: Option<Table>,
+    by_project: HashMap<PathBuf, Table>,
     faults: Vec<ModelsFileError>,
     warnings: Vec<Warning>,
 }
@@ -39,7 +41,8 @@ impl PriceTables {
         Self {
             user_dir: user_dir.to_owned(),
             unknown_model,
-            tables: HashMap::new(),
+            of_user: None,
+            by_project: HashMap::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
         }
@@ -79,19 +82,29 @@ impl PriceTables {
     }
 
     fn table(&mut self, project: Option<&Path>) -> &Table {
-        self.tables.entry(project.map(Path::to_owned)).or_insert_with(|| {
-            match models_file::load(project, Some(&self.user_dir)) {
-                Ok(loaded) => {
-                    self.warnings.extend(loaded.warnings);
-                    let is_own = project.is_some_and(|project| models_file::project_path(project).exists());
-                    Table::Whole(loaded.table, is_own)
-                }
-                Err(fault) => {
-                    self.faults.push(fault);
-                    Table::Replaced
-                }
+        let is_known =
+            project.map_or(self.of_user.is_some(), |project| self.by_project.contains_key(project));
+        let loaded = (!is_known).then(|| self.load(project));
+        match (project, loaded) {
+            (None, Some(loaded)) => self.of_user.insert(loaded),
+            (None, None) => self.of_user.as_ref().expect("it is known"),
+            (Some(project), Some(loaded)) => self.by_project.entry(project.to_owned()).or_insert(loaded),
+            (Some(project), None) => &self.by_project[project],
+        }
+    }
+
+    fn load(&mut self, project: Option<&Path>) -> Table {
+        match models_file::load(project, Some(&self.user_dir)) {
+            Ok(loaded) => {
+                self.warnings.extend(loaded.warnings);
+                let is_own = project.is_some_and(|project| models_file::project_path(project).exists());
+                Table::Whole(loaded.table, is_own)
             }
-        })
+            Err(fault) => {
+                self.faults.push(fault);
+                Table::Replaced
+            }
+        }
     }
 
     /// Returns the price tables that could not be used so far, and forgets them.

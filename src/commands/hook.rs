@@ -34,6 +34,7 @@ use crate::commands::hook::enforcement::Question;
 use crate::commands::open_books;
 use crate::commands::read_recent;
 use crate::config::Config;
+use crate::config::budgets::Budgets;
 use crate::guard::Known;
 use crate::hook_input::HookInput;
 use crate::id::SessionId;
@@ -188,8 +189,10 @@ fn session(
         tracing::warn!("{fault}");
     }
     books.ledger.sum_up_all()?;
-    // Budgets count what is rolled up fastest.
-    books.ledger.roll_up()?;
+    if !Budgets::read(config).all.is_empty() {
+        // Budgets count what is rolled up fastest; reports roll up themselves.
+        books.ledger.roll_up()?;
+    }
     if event == Event::SessionEnd {
         look_for_alerts(intent.session.as_ref(), project_of(&intent, config), &mut books, config);
     }

@@ -1,5 +1,6 @@
 //! Charges of a request and the price rows they were made with.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -22,6 +23,13 @@ use crate::pricing::CostByKind;
 use crate::pricing::Price;
 use crate::usage::RequestFacts;
 use crate::usage::RequestKey;
+
+/// Stores a charge.
+pub(super) const INSERT: &str =
+    "INSERT INTO charge (request, part, kind, model, price, unpriced, input, output,
+         cache_write_5m, cache_write_1h, cache_read, web_searches, cost, cost_input, cost_output,
+         cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated, dearer)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
 
 /// What a reprice changes for the requests of one model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -47,34 +55,35 @@ pub struct Repriced {
 
 /// A charge as a row of the ledger.
 #[derive(Debug, PartialEq, Eq)]
-struct ChargeRow {
-    kind: String,
-    model: String,
+pub(super) struct ChargeRow {
+    kind: Cow<'static, str>,
+    pub(super) model: String,
     /// Number of the price row.
     price: Option<i64>,
-    unpriced: Option<String>,
+    pub(super) unpriced: Option<Cow<'static, str>>,
     /// Input, output, cache writes of five minutes and one hour, cache reads, web searches.
-    counts: [i64; 6],
+    pub(super) counts: [i64; 6],
     /// Pico-dollars of the same six.
-    costs: [i64; 6],
+    pub(super) costs: [i64; 6],
     /// Their sum.
     cost: i64,
     /// The same, or what it would cost by the user's own prices where those are dearer.
     dearer: i64,
-    estimated: bool,
+    pub(super) estimated: bool,
 }
 
 impl Recording<'_> {
-    /// Prices a new request and stores its charges.
+    /// Prices a new request, stores its charges and returns them.
     pub(super) fn stamp(
         &mut self,
         request: i64,
         owner: i64,
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Vec<ChargeRow>, LedgerError> {
         let rows = self.charge_rows(owner, facts, price)?;
-        self.insert_charges(request, &rows)
+        self.insert_charges(request, &rows)?;
+        Ok(rows)
     }
 
     /// Prices a request anew that is not billed as before; an audit line says so if that changes the price row.
@@ -174,10 +183,10 @@ impl Recording<'_> {
         let tokens = &charge.tokens;
         let cost = charge.cost.unwrap_or_default();
         Ok(ChargeRow {
-            kind: charge.kind.as_str().to_owned(),
+            kind: Cow::Borrowed(charge.kind.as_str()),
             model: model.as_str().to_owned(),
             price,
-            unpriced: charge.unpriced.map(|why| why.as_str().to_owned()),
+            unpriced: charge.unpriced.map(|why| Cow::Borrowed(why.as_str())),
             counts: [
                 signed(tokens.input)?,
                 signed(tokens.output)?,
@@ -217,10 +226,10 @@ impl Recording<'_> {
             let [counts @ .., _, _, _, _, _, _, _, _] = amounts;
             let [_, _, _, _, _, _, costs @ .., cost, dearer] = amounts;
             found.push(ChargeRow {
-                kind: row.get(0)?,
+                kind: Cow::Owned(row.get(0)?),
                 model: row.get(1)?,
                 price: row.get(2)?,
-                unpriced: row.get(3)?,
+                unpriced: row.get::<_, Option<String>>(3)?.map(Cow::Owned),
                 counts,
                 costs,
                 cost,
@@ -248,13 +257,7 @@ impl Recording<'_> {
     }
 
     fn insert_charges(&mut self, request: i64, rows: &[ChargeRow]) -> Result<(), LedgerError> {
-        let mut statement = self.transaction.prepare_cached(
-            "INSERT INTO charge (request, part, kind, model, price, unpriced, input, output, cache_write_5m,
-                 cache_write_1h, cache_read, web_searches, cost, cost_input, cost_output,
-                 cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated, dearer)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20, ?21)",
-        )?;
+        let statement = &mut self.statements()?.charge;
         for (part, row) in (0_i64..).zip(rows) {
             let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] = row.counts;
             let [cost_input, cost_output, cost_write_5m, cost_write_1h, cost_read, cost_search] = row.costs;
@@ -287,7 +290,7 @@ impl Recording<'_> {
 
     /// Returns the number of a price row; it is there from now on.
     fn price_row(&mut self, price: &Price) -> Result<i64, LedgerError> {
-        if let Some(row) = self.price_rows.get(price) {
+        if let Some((_, row)) = self.price_rows.iter().find(|(known, _)| known == price) {
             return Ok(*row);
         }
         let json = serde_json::to_string(price)?;
@@ -299,7 +302,7 @@ impl Recording<'_> {
             .transaction
             .prepare_cached("SELECT id FROM price WHERE hash = ?1")?
             .query_row([hash.as_slice()], |row| row.get(0))?;
-        self.price_rows.insert(price.clone(), row);
+        self.price_rows.push((price.clone(), row));
         Ok(row)
     }
 }

@@ -52,7 +52,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
-use rusqlite::TransactionBehavior;
 
 use crate::attribution::rules::Rulebook;
 use crate::disk::file_system::FileSystem;
@@ -227,8 +226,7 @@ impl Ledger {
             (FileSystem::Local, Durability::Irreplaceable) => "FULL",
         };
         self.connection.pragma_update(None, "synchronous", level)?;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Recording::new(transaction, self.rules.clone(), now))
+        Recording::begin(&self.connection, self.rules.clone(), now)
     }
 
     /// Writes all that is committed to `path`, a ledger of its own; holds up no writer.

@@ -22,6 +22,12 @@ use crate::ledger::LedgerError;
 use crate::ledger::backup;
 use crate::ledger::schema;
 
+/// How much of the ledger is kept in memory at most, in KiB.
+const CACHE_KIB: i64 = 8 << 10;
+
+/// How long the write-ahead log becomes before it is moved to the ledger, in pages of 4 KiB.
+const MAX_LOG_PAGES: i64 = 4 << 10;
+
 impl Ledger {
     /// Opens the ledger in `data_dir` and makes both if they were never there; waits up to `wait` for others.
     ///
@@ -87,6 +93,10 @@ fn configure(connection: &Connection, file_system: FileSystem) -> rusqlite::Resu
         // The write-ahead log needs memory that all processes share, which machines do not.
         FileSystem::Remote(_) => "TRUNCATE",
     };
+    if file_system == FileSystem::Local {
+        // What is written outside of recordings is derived, or a ledger with nothing in it.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+    }
     connection.pragma_update(None, "journal_mode", journal)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -97,6 +107,11 @@ fn configure(connection: &Connection, file_system: FileSystem) -> rusqlite::Resu
     // A hook leaves its log to the next run, instead of syncing the ledger each time the last one closes it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Recording comes back to the same pages of the indexes again and again: kept, they are neither written to the log
+    // nor read from it each time.
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Each time the log is moved to the ledger, both are synced.
+    connection.pragma_update(None, "wal_autocheckpoint", MAX_LOG_PAGES)?;
     Ok(())
 }
 

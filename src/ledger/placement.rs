@@ -53,8 +53,8 @@ pub(super) struct Placement {
 pub(super) struct Known {
     owners: HashMap<i64, Owner>,
     projects: HashMap<Option<i64>, OfProject>,
-    /// By project and branch.
-    branches: HashMap<(Option<i64>, String), OfBranch>,
+    /// By project and name.
+    branches: HashMap<Option<i64>, HashMap<String, OfBranch>>,
     /// Pull requests by task.
     links: HashMap<i64, Vec<Link>>,
 }
@@ -106,18 +106,16 @@ impl Recording<'_> {
     ) -> Result<Placement, LedgerError> {
         let project = self.owner(owner)?.project;
         self.know_project(project, owner)?;
-        let key = branch.map(|branch| (project, branch.to_owned()));
-        if let Some((project, branch)) = &key
-            && !self.known.branches.contains_key(&(*project, branch.clone()))
-        {
-            let of_branch = self.of_branch(*project, branch)?;
-            self.known.branches.insert((*project, branch.clone()), of_branch);
+        let is_known = |branch| self.known.branches.get(&project).is_some_and(|all| all.contains_key(branch));
+        if let Some(branch) = branch.filter(|branch| !is_known(*branch)) {
+            let of_branch = self.of_branch(project, branch)?;
+            self.known.branches.entry(project).or_default().insert(branch.to_owned(), of_branch);
         }
         let Known { owners, projects, branches, .. } = &self.known;
         let (of_owner, OfProject { said, rules }) = (&owners[&owner], &projects[&project]);
         let is_here = |worktree: &Option<Vec<u8>>| worktree.is_some() && *worktree == of_owner.worktree;
         let used: Vec<_> = said.iter().map(|(binding, of)| Use { binding, is_here: is_here(of) }).collect();
-        let of_branch = key.as_ref().map(|key| &branches[key]);
+        let of_branch = branch.map(|branch| &branches[&project][branch]);
         let joined = of_branch.filter(|branch| !branch.said.is_empty()).map(|of_branch| {
             let mut bindings: Vec<_> = of_owner.as_said.iter().chain(&of_branch.said).cloned().collect();
             attribution::follow(&mut bindings, &of_owner.ends);

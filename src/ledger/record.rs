@@ -71,7 +71,7 @@ impl Recording<'_> {
             let (cost, estimated, unpriced) = (Usd::ZERO, false, false);
             return Ok(Recorded { outcome: Outcome::Forgotten, cost, estimated, unpriced });
         }
-        let (request, outcome) = match requests::find(&self.transaction, &facts.key)? {
+        let (request, outcome) = match self.statements()?.find(&facts.key)? {
             None => (self.add_told(row, source, record, &facts, price)?, Outcome::New),
             Some(stored) if record.repetition == Repetition::Grows => {
                 (stored.id, self.grow(&stored, record, &facts, price)?)
@@ -104,6 +104,8 @@ impl Recording<'_> {
                 signed(record.requests)?,
                 record.cost_reported.map(stored_amount).transpose()?,
             ])?;
+        // It stands for another number of requests now.
+        self.touch_task_of(request)?;
         Ok(request)
     }
 
@@ -123,7 +125,7 @@ impl Recording<'_> {
             return Ok(Outcome::Known);
         }
         let origin = self.session(&facts.origin.session)?;
-        requests::store(&self.transaction, &facts, origin, &stored.placement)?;
+        requests::raise(&self.transaction, &facts, origin, &stored.placement)?;
         self.transaction
             .prepare_cached(
                 "UPDATE request SET requests = max(requests, ?2),

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use rusqlite::Transaction;
+use rusqlite::TransactionBehavior;
 use rusqlite::params;
 
 use crate::attribution::rules::Rulebook;
@@ -17,8 +19,11 @@ use crate::ledger::forget;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::placement::Known;
+use crate::ledger::placement::Placement;
 use crate::ledger::requests;
+use crate::ledger::requests::Statements;
 use crate::ledger::requests::StoredRequest;
+use crate::ledger::shares::Sums;
 use crate::pricing;
 use crate::pricing::Charge;
 use crate::pricing::Price;
@@ -34,15 +39,20 @@ pub type PriceRequest<'table> = dyn FnMut(Option<&Path>, &RequestFacts) -> Vec<C
 #[derive(Debug)]
 pub struct Recording<'ledger> {
     pub(super) transaction: Transaction<'ledger>,
+    connection: &'ledger Connection,
+    /// Once something is recorded.
+    statements: Option<Statements<'ledger>>,
     pub(super) now: Timestamp,
     pub(super) sessions: HashMap<SessionId, i64>,
     /// What is not to be recorded, once it was read.
     pub(super) forgotten: Option<Vec<forget::Rule>>,
     pub(super) rules: Rulebook,
     pub(super) known: Known,
-    /// Numbers of price rows that this transaction used.
-    pub(super) price_rows: HashMap<Price, i64>,
-    /// Tasks whose totals change, each with the sessions that make them change.
+    /// Price rows that this transaction used, a few, with their numbers.
+    pub(super) price_rows: Vec<(Price, i64)>,
+    /// What new requests add to shares, by task and session.
+    pub(super) added: BTreeMap<(i64, i64), Sums>,
+    /// Tasks whose totals change by more than that, each with the sessions that make them change.
     pub(super) touched: BTreeMap<i64, BTreeSet<i64>>,
     /// Sessions that own a request which changed.
     pub(super) stale_sessions: BTreeSet<i64>,
@@ -55,21 +65,37 @@ pub struct Recording<'ledger> {
 }
 
 impl<'ledger> Recording<'ledger> {
-    pub(super) fn new(transaction: Transaction<'ledger>, rules: Rulebook, now: Timestamp) -> Self {
-        Self {
+    /// Begins a transaction.
+    pub(super) fn begin(
+        connection: &'ledger Connection,
+        rules: Rulebook,
+        now: Timestamp,
+    ) -> Result<Self, LedgerError> {
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        Ok(Self {
             transaction,
+            connection,
+            statements: None,
             now,
             sessions: HashMap::new(),
             forgotten: None,
             rules,
             known: Known::default(),
-            price_rows: HashMap::new(),
+            price_rows: Vec::new(),
+            added: BTreeMap::new(),
             touched: BTreeMap::new(),
             stale_sessions: BTreeSet::new(),
             recounted: BTreeSet::new(),
             moves: BTreeMap::new(),
             shown: BTreeSet::new(),
+        })
+    }
+
+    pub(super) fn statements(&mut self) -> Result<&mut Statements<'ledger>, LedgerError> {
+        if self.statements.is_none() {
+            self.statements = Some(Statements::prepare(self.connection)?);
         }
+        Ok(self.statements.as_mut().expect("they were prepared above"))
     }
 
     /// Records what a slice of `file` holds, and decides anew who owns what sessions share.
@@ -133,7 +159,7 @@ impl<'ledger> Recording<'ledger> {
             return self.forget_count(session);
         }
         self.recounted.insert(session);
-        let known = requests::find(&self.transaction, &record.facts.key)?;
+        let known = self.statements()?.find(&record.facts.key)?;
         let request = match &known {
             None => self.add(session, &record.facts, price)?,
             Some(stored) => {
@@ -145,7 +171,7 @@ impl<'ledger> Recording<'ledger> {
         let is_shared = was_shared
             || record.request_session.as_ref().is_some_and(|named| *named != record.session)
             || (known.is_some() && requests::is_elsewhere(&self.transaction, request, session)?);
-        requests::appear(&self.transaction, request, session, file, record)?;
+        self.statements()?.appear(request, session, file, record)?;
         self.transcript_tells(session, price)?;
         if is_shared {
             if !was_shared {
@@ -167,10 +193,23 @@ impl<'ledger> Recording<'ledger> {
         price: &mut PriceRequest<'_>,
     ) -> Result<i64, LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        let request = requests::insert(&self.transaction, facts, session, &placement)?;
-        self.touch(&placement);
-        self.stamp(request, session, facts, price)?;
+        let request = self.insert(facts, session, &placement)?;
+        self.stale_sessions.insert(session);
+        self.recounted.insert(session);
+        let charges = self.stamp(request, session, facts, price)?;
+        self.add_to_share(request, &placement, facts, &charges)?;
         Ok(request)
+    }
+
+    /// Stores a request that is not there yet, and returns its number; `placement` is where it belongs.
+    pub(super) fn insert(
+        &mut self,
+        facts: &RequestFacts,
+        origin_session: i64,
+        placement: &Placement,
+    ) -> Result<i64, LedgerError> {
+        self.statements()?.insert(facts, origin_session, placement)?;
+        Ok(self.transaction.last_insert_rowid())
     }
 
     /// Raises a stored request to what another copy of it says.
@@ -186,7 +225,7 @@ impl<'ledger> Recording<'ledger> {
             return Ok(());
         }
         let origin_session = self.session(&facts.origin.session)?;
-        requests::store(&self.transaction, &facts, origin_session, &stored.placement)?;
+        requests::raise(&self.transaction, &facts, origin_session, &stored.placement)?;
         self.touch(&stored.placement);
         let owner = stored.placement.owner;
         if facts.origin != stored.facts.origin {
@@ -291,18 +330,7 @@ impl<'ledger> Recording<'ledger> {
 
     /// Marks what the task queues must show, and commits.
     pub fn commit(mut self) -> Result<(), LedgerError> {
-        for (task, sessions) in std::mem::take(&mut self.touched) {
-            self.transaction
-                .prepare_cached("UPDATE projection SET changes = changes + 1 WHERE task = ?1")?
-                .execute([task])?;
-            for session in sessions {
-                self.transaction
-                    .prepare_cached(
-                        "INSERT INTO stale_share (task, session) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                    )?
-                    .execute([task, session])?;
-            }
-        }
+        self.settle_shares()?;
         for session in std::mem::take(&mut self.stale_sessions) {
             self.transaction
                 .prepare_cached("INSERT INTO stale_rollup (session) VALUES (?1) ON CONFLICT DO NOTHING")?

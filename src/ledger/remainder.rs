@@ -194,10 +194,11 @@ impl Recording<'_> {
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        let row = requests::insert(&self.transaction, facts, session, &placement)?;
+        let row = self.insert(facts, session, &placement)?;
         self.transaction.execute("UPDATE request SET requests = 0 WHERE id = ?1", [row])?;
         self.touch(&placement);
-        self.stamp(row, session, facts, price)
+        self.stamp(row, session, facts, price)?;
+        Ok(())
     }
 
     fn remove_remainder(&mut self, remainder: &StoredRequest) -> Result<(), LedgerError> {

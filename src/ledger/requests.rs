@@ -1,6 +1,11 @@
 //! Rows of requests and appearances: the facts.
 
+use std::fmt;
+
+use rusqlite::CachedStatement;
+use rusqlite::Connection;
 use rusqlite::Row;
+use rusqlite::Statement;
 use rusqlite::Transaction;
 use rusqlite::params;
 
@@ -8,6 +13,7 @@ use crate::id::MessageId;
 use crate::id::RequestId;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
+use crate::ledger::charges;
 use crate::ledger::cursor::FileId;
 use crate::ledger::instant;
 use crate::ledger::millis;
@@ -41,16 +47,6 @@ macro_rules! select_requests {
             $condition
         )
     };
-}
-
-pub(super) fn find(
-    transaction: &Transaction<'_>,
-    key: &RequestKey,
-) -> Result<Option<StoredRequest>, LedgerError> {
-    let (kind, text) = key_columns(key);
-    let mut statement = transaction.prepare_cached(select_requests!("key = ?1 AND key_kind = ?2"))?;
-    let mut rows = statement.query(params![text, kind])?;
-    rows.next()?.map(stored).transpose()
 }
 
 pub(super) fn get(transaction: &Transaction<'_>, id: i64) -> Result<StoredRequest, LedgerError> {
@@ -106,102 +102,82 @@ pub(super) fn page(
     Ok(requests)
 }
 
-/// Stores a request that is not there yet, and returns its number; `placement` is where it belongs.
-pub(super) fn insert(
-    transaction: &Transaction<'_>,
-    facts: &RequestFacts,
-    origin_session: i64,
-    placement: &Placement,
-) -> Result<i64, LedgerError> {
-    store(transaction, facts, origin_session, placement)?;
-    Ok(transaction.last_insert_rowid())
-}
-
-/// Stores the facts of a request, new or raised; `placement` is where a new one belongs.
-pub(super) fn store(
-    transaction: &Transaction<'_>,
-    facts: &RequestFacts,
-    origin_session: i64,
-    placement: &Placement,
-) -> Result<(), LedgerError> {
-    let (kind, text) = key_columns(&facts.key);
-    // Nothing is returned by the statement: SQLite would make a table for that each time, which costs more than the rest.
-    transaction
-        .prepare_cached(
+/// Completes a statement that stores a request; a known one keeps its place and all that is derived with it.
+macro_rules! insert_request {
+    ($otherwise:literal) => {
+        concat!(
             "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
                  branch, cwd, agent_id, agent, skill, mcp_server, client_version, owner, project, task,
                  enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                 ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)
-             ON CONFLICT (key, key_kind) DO UPDATE SET
-                 request_id = excluded.request_id, input = excluded.input, output = excluded.output,
-                 cache_read = excluded.cache_read, cache_write = excluded.cache_write,
-                 cache_write_5m = excluded.cache_write_5m, cache_write_1h = excluded.cache_write_1h,
-                 flags = excluded.flags, complete = excluded.complete, conflicting = excluded.conflicting,
-                 at = excluded.at, sidechain = excluded.sidechain, origin_session = excluded.origin_session,
-                 branch = excluded.branch, cwd = excluded.cwd, agent_id = excluded.agent_id,
-                 agent = excluded.agent, skill = excluded.skill, mcp_server = excluded.mcp_server,
-                 client_version = excluded.client_version",
-        )?
-        .execute(params![
-                text,
-                kind,
-                facts.request_id.as_ref().map(RequestId::as_str),
-                signed(facts.tokens.input)?,
-                signed(facts.tokens.output)?,
-                signed(facts.tokens.cache_read)?,
-                signed(facts.tokens.cache_write)?,
-                signed(facts.tokens.cache_write_5m)?,
-                signed(facts.tokens.cache_write_1h)?,
-                serde_json::to_string(&facts.flags)?,
-                facts.complete,
-                facts.conflicting,
-                millis(facts.origin.timestamp),
-                facts.origin.sidechain,
-                origin_session,
-                facts.origin.branch,
-                facts.origin.cwd,
-                facts.origin.agent_id,
-                facts.origin.agent,
-                facts.origin.skill,
-                facts.origin.mcp_server,
-                facts.origin.client_version,
-                placement.owner,
-                placement.project,
-                placement.task,
-                placement.enhancement,
-                placement.agent,
-                placement.tags,
-                placement.user,
-                placement.command,
-                placement.ticket,
-                placement.pr,
-                placement.commit,
-            ])?;
-    Ok(())
+                 ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)",
+            $otherwise
+        )
+    };
 }
 
-/// Adds the lines of `record` to the appearance of `request` in `session` and `file`.
-pub(super) fn appear(
-    transaction: &Transaction<'_>,
-    request: i64,
-    session: i64,
-    file: FileId,
-    record: &UsageRecord,
-) -> Result<(), LedgerError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO appearance (request, session, file, uuid, request_session, at, lines)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT DO UPDATE SET
-                 lines = lines + excluded.lines,
-                 at = min(at, excluded.at),
-                 uuid = coalesce(min(uuid, excluded.uuid), uuid, excluded.uuid),
-                 request_session = coalesce(min(request_session, excluded.request_session),
-                                            request_session, excluded.request_session)",
-        )?
-        .execute(params![
+/// What is asked and stored for each request of a transcript: to find each statement by its text again would cost more
+/// than some of them do.
+pub(super) struct Statements<'ledger> {
+    find: CachedStatement<'ledger>,
+    insert: CachedStatement<'ledger>,
+    appear: CachedStatement<'ledger>,
+    pub(super) charge: CachedStatement<'ledger>,
+}
+
+impl fmt::Debug for Statements<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statements").finish_non_exhaustive()
+    }
+}
+
+impl<'ledger> Statements<'ledger> {
+    pub(super) fn prepare(connection: &'ledger Connection) -> Result<Self, LedgerError> {
+        Ok(Self {
+            find: connection.prepare_cached(select_requests!("key = ?1 AND key_kind = ?2"))?,
+            insert: connection.prepare_cached(insert_request!(""))?,
+            appear: connection.prepare_cached(
+                "INSERT INTO appearance (request, session, file, uuid, request_session, at, lines)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO UPDATE SET
+                     lines = lines + excluded.lines,
+                     at = min(at, excluded.at),
+                     uuid = coalesce(min(uuid, excluded.uuid), uuid, excluded.uuid),
+                     request_session = coalesce(min(request_session, excluded.request_session),
+                                                request_session, excluded.request_session)",
+            )?,
+            charge: connection.prepare_cached(charges::INSERT)?,
+        })
+    }
+
+    /// Returns the request with that key, if it is there.
+    pub(super) fn find(&mut self, key: &RequestKey) -> Result<Option<StoredRequest>, LedgerError> {
+        let (kind, text) = key_columns(key);
+        let mut rows = self.find.query(params![text, kind])?;
+        rows.next()?.map(stored).transpose()
+    }
+
+    /// Stores a request that is not there yet; its number is that of the row inserted last. `placement` is where it
+    /// belongs.
+    pub(super) fn insert(
+        &mut self,
+        facts: &RequestFacts,
+        origin_session: i64,
+        placement: &Placement,
+    ) -> Result<(), LedgerError> {
+        store_by(&mut self.insert, facts, origin_session, placement)
+    }
+
+    /// Adds the lines of `record` to the appearance of `request` in `session` and `file`.
+    pub(super) fn appear(
+        &mut self,
+        request: i64,
+        session: i64,
+        file: FileId,
+        record: &UsageRecord,
+    ) -> Result<(), LedgerError> {
+        self.appear.execute(params![
             request,
             session,
             file.0,
@@ -210,6 +186,74 @@ pub(super) fn appear(
             millis(record.facts.origin.timestamp),
             signed(record.n_lines)?,
         ])?;
+        Ok(())
+    }
+}
+
+/// Stores the raised facts of a request that is there; `placement` is where it is.
+pub(super) fn raise(
+    transaction: &Transaction<'_>,
+    facts: &RequestFacts,
+    origin_session: i64,
+    placement: &Placement,
+) -> Result<(), LedgerError> {
+    // Nothing is returned by the statement: SQLite would make a table for that each time, which costs more than the rest.
+    let mut statement = transaction.prepare_cached(insert_request!(
+        " ON CONFLICT (key, key_kind) DO UPDATE SET
+             request_id = excluded.request_id, input = excluded.input, output = excluded.output,
+             cache_read = excluded.cache_read, cache_write = excluded.cache_write,
+             cache_write_5m = excluded.cache_write_5m, cache_write_1h = excluded.cache_write_1h,
+             flags = excluded.flags, complete = excluded.complete, conflicting = excluded.conflicting,
+             at = excluded.at, sidechain = excluded.sidechain, origin_session = excluded.origin_session,
+             branch = excluded.branch, cwd = excluded.cwd, agent_id = excluded.agent_id,
+             agent = excluded.agent, skill = excluded.skill, mcp_server = excluded.mcp_server,
+             client_version = excluded.client_version"
+    ))?;
+    store_by(&mut statement, facts, origin_session, placement)
+}
+
+fn store_by(
+    statement: &mut Statement<'_>,
+    facts: &RequestFacts,
+    origin_session: i64,
+    placement: &Placement,
+) -> Result<(), LedgerError> {
+    let (kind, text) = key_columns(&facts.key);
+    statement.execute(params![
+        text,
+        kind,
+        facts.request_id.as_ref().map(RequestId::as_str),
+        signed(facts.tokens.input)?,
+        signed(facts.tokens.output)?,
+        signed(facts.tokens.cache_read)?,
+        signed(facts.tokens.cache_write)?,
+        signed(facts.tokens.cache_write_5m)?,
+        signed(facts.tokens.cache_write_1h)?,
+        serde_json::to_string(&facts.flags)?,
+        facts.complete,
+        facts.conflicting,
+        millis(facts.origin.timestamp),
+        facts.origin.sidechain,
+        origin_session,
+        facts.origin.branch,
+        facts.origin.cwd,
+        facts.origin.agent_id,
+        facts.origin.agent,
+        facts.origin.skill,
+        facts.origin.mcp_server,
+        facts.origin.client_version,
+        placement.owner,
+        placement.project,
+        placement.task,
+        placement.enhancement,
+        placement.agent,
+        placement.tags,
+        placement.user,
+        placement.command,
+        placement.ticket,
+        placement.pr,
+        placement.commit,
+    ])?;
     Ok(())
 }
 

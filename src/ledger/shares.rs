@@ -1,7 +1,8 @@
 //! What each session adds to a task, summed up once and kept until it changes.
 //!
-//! A task of 100,000 requests answers as fast as one of ten. The sums are derived: a transaction that changes a
-//! request only marks its share, and whoever asks for the task next sums the marked ones up.
+//! A task of 100,000 requests answers as fast as one of ten. The sums are derived: a transaction adds new requests to
+//! them, and if it changes one that was there it only marks the share; whoever asks for the task next sums the marked
+//! ones up.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -17,34 +18,29 @@ use crate::id::ModelId;
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::charges::ChargeRow;
 use crate::ledger::charges::cost_by_kind;
 use crate::ledger::instant;
 use crate::ledger::millis;
+use crate::ledger::placement::Placement;
+use crate::ledger::recording::Recording;
 use crate::ledger::signed;
 use crate::ledger::task::TaskRow;
 use crate::ledger::unsigned;
 use crate::summary::SessionShare;
 use crate::summary::Totals;
+use crate::usage::RequestFacts;
 use crate::usage::TokenUsage;
 
-/// Sums of the charges of one model. Amounts are summed in two parts, so that no sum passes 64 bits.
-///
-/// A row of `request` may stand for several requests, or for none: those are counted where its first charge is.
-const SUMS: &str = "charge.model,
-    count(DISTINCT request.id) + coalesce(sum((charge.part = 0) * (request.requests - 1)), 0),
-    coalesce(sum((charge.part = 0) * request.requests), 0),
-    min(request.at), max(request.at),
-    sum(charge.input), sum(charge.output), sum(charge.cache_write_5m), sum(charge.cache_write_1h),
-    sum(charge.cache_read), sum(charge.web_searches),
-    sum(cost_input / 1000000), sum(cost_input % 1000000),
-    sum(cost_output / 1000000), sum(cost_output % 1000000),
-    sum(cost_cache_write_5m / 1000000), sum(cost_cache_write_5m % 1000000),
-    sum(cost_cache_write_1h / 1000000), sum(cost_cache_write_1h % 1000000),
-    sum(cost_cache_read / 1000000), sum(cost_cache_read % 1000000),
-    sum(cost_web_search / 1000000), sum(cost_web_search % 1000000),
-    max(charge.estimated), max(NOT request.complete), max(charge.unpriced IS NOT NULL)";
+/// Columns of a charge and its request that [`charged`] reads.
+const CHARGED: &str = "charge.model, request.id, charge.part, request.requests, request.at,
+    charge.input, charge.output, charge.cache_write_5m, charge.cache_write_1h, charge.cache_read,
+    charge.web_searches,
+    cost_input, cost_output, cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search,
+    charge.estimated, NOT request.complete, charge.unpriced IS NOT NULL";
 
 /// What the charges of one model come to.
+#[derive(Debug)]
 pub(super) struct ModelSum {
     model: ModelId,
     /// Requests whose first charge is the model's: summed over models, each request counts once.
@@ -52,6 +48,32 @@ pub(super) struct ModelSum {
     first: Timestamp,
     last: Timestamp,
     totals: Totals,
+    /// Number of the request that was added last.
+    latest: Option<i64>,
+}
+
+/// What sums are made of: a charge, with what they need of its request.
+struct Charged {
+    request: i64,
+    part: i64,
+    /// How many requests the row of `request` stands for.
+    requests: u64,
+    at: Timestamp,
+    /// Input, output, cache writes of five minutes and one hour, cache reads, web searches.
+    counts: [u64; 6],
+    /// Pico-dollars of the same six.
+    costs: [i128; 6],
+    is_estimated: bool,
+    is_incomplete: bool,
+    is_unpriced: bool,
+}
+
+/// What the requests that a transaction adds come to, by model, in no order.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    of_models: Vec<ModelSum>,
+    /// Place of the model that was added to last: mostly it comes again.
+    latest: usize,
 }
 
 /// What a task comes to: the whole, by model, by session.
@@ -76,7 +98,7 @@ impl Ledger {
         while let Some(row) = rows.next()? {
             let session = SessionId::new(row.get::<_, String>(0)?)
                 .map_err(|_| LedgerError::Corrupt { what: "an empty session id".to_owned() })?;
-            shares.add(session, row.get(1)?, &stored(row)?);
+            shares.add(session, row.get(1)?, &stored(row, 2)?);
         }
         shares.sessions.sort_by(|a, b| (a.first, &a.session).cmp(&(b.first, &b.session)));
         Ok(shares)
@@ -88,21 +110,22 @@ impl Ledger {
         condition: &str,
         parameters: &[&dyn ToSql],
     ) -> Result<Vec<ModelSum>, LedgerError> {
+        // SQLite would sort the charges to sum them up by model, which takes longer than to read them. The join shows all
+        // charges of a request, one after the other.
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {SUMS} FROM request JOIN charge ON charge.request = request.id
-             WHERE {condition} GROUP BY charge.model"
+            "SELECT {CHARGED} FROM request CROSS JOIN charge ON charge.request = request.id WHERE {condition}"
         ))?;
         let mut rows = statement.query(parameters)?;
-        let mut sums = Vec::new();
+        let mut sums = Sums::default();
         while let Some(row) = rows.next()? {
-            sums.push(model_sum(row)?);
+            sums.add(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?, &charged(row)?)?;
         }
-        Ok(sums)
+        sums.of_models.sort_by(|a, b| a.model.cmp(&b.model));
+        Ok(sums.of_models)
     }
 
-    /// Sums up all tasks and sessions that changed, so that whoever asks for one need not wait.
+    /// Sums up what sessions add to tasks where that changed, so that whoever asks for one need not wait.
     pub fn sum_up_all(&self) -> Result<(), LedgerError> {
-        self.roll_up()?;
         let mut statement = self.connection.prepare("SELECT DISTINCT task FROM stale_share")?;
         let tasks = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
         tasks.into_iter().try_for_each(|task| self.sum_up(TaskRow(task)))
@@ -134,6 +157,101 @@ impl Ledger {
     }
 }
 
+impl Recording<'_> {
+    /// Adds what a request costs that was not there before to the share of its session in its task.
+    pub(super) fn add_to_share(
+        &mut self,
+        request: i64,
+        placement: &Placement,
+        facts: &RequestFacts,
+        charges: &[ChargeRow],
+    ) -> Result<(), LedgerError> {
+        let Some(task) = placement.task else { return Ok(()) };
+        let sums = self.added.entry((task, placement.owner)).or_default();
+        for (part, charge) in (0..).zip(charges) {
+            let mut counts = [0; 6];
+            for (count, stored) in counts.iter_mut().zip(charge.counts) {
+                *count = unsigned(stored)?;
+            }
+            let charged = Charged {
+                request,
+                part,
+                requests: 1,
+                at: facts.origin.timestamp,
+                counts,
+                costs: charge.costs.map(i128::from),
+                is_estimated: charge.estimated,
+                is_incomplete: !facts.complete,
+                is_unpriced: charge.unpriced.is_some(),
+            };
+            sums.add(&charge.model, &charged)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the shares up to date that requests were only added to; the others are marked, to be summed up anew.
+    pub(super) fn settle_shares(&mut self) -> Result<(), LedgerError> {
+        for ((task, session), sums) in std::mem::take(&mut self.added) {
+            // The task changes, if by nothing else.
+            if self.touched.entry(task).or_default().contains(&session)
+                || self.is_share_stale(task, session)?
+            {
+                continue;
+            }
+            for mut sum in sums.of_models {
+                if let Some(before) = self.share(task, session, &sum.model)? {
+                    sum.merge(&before);
+                }
+                insert(&self.transaction, TaskRow(task), session, &sum)?;
+            }
+        }
+        for (task, sessions) in std::mem::take(&mut self.touched) {
+            self.transaction
+                .prepare_cached("UPDATE projection SET changes = changes + 1 WHERE task = ?1")?
+                .execute([task])?;
+            for session in sessions {
+                self.transaction
+                    .prepare_cached(
+                        "INSERT INTO stale_share (task, session) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    )?
+                    .execute([task, session])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_share_stale(&self, task: i64, session: i64) -> Result<bool, LedgerError> {
+        let is_stale = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM stale_share WHERE task = ?1 AND session = ?2")?
+            .exists([task, session])?;
+        Ok(is_stale)
+    }
+
+    fn share(&self, task: i64, session: i64, model: &ModelId) -> Result<Option<ModelSum>, LedgerError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT model, n_first, first, last, totals FROM share
+             WHERE task = ?1 AND session = ?2 AND model = ?3",
+        )?;
+        let mut rows = statement.query(params![task, session, model.as_str()])?;
+        rows.next()?.map(|row| stored(row, 0)).transpose()
+    }
+}
+
+impl Sums {
+    fn add(&mut self, model: &str, charge: &Charged) -> Result<(), LedgerError> {
+        let sums = &mut self.of_models;
+        if sums.get(self.latest).is_none_or(|sum| sum.model.as_str() != model) {
+            self.latest = sums.iter().position(|sum| sum.model.as_str() == model).unwrap_or(sums.len());
+        }
+        if self.latest == sums.len() {
+            sums.push(ModelSum::of_nothing(self::model(model.to_owned())?));
+        }
+        sums[self.latest].add(charge);
+        Ok(())
+    }
+}
+
 impl Shares {
     fn add(&mut self, session: SessionId, lacking: bool, sum: &ModelSum) {
         self.models.entry(sum.model.clone()).or_default().add(&sum.totals);
@@ -152,6 +270,44 @@ impl Shares {
 }
 
 impl ModelSum {
+    fn of_nothing(model: ModelId) -> Self {
+        let (first, last) = (Timestamp::MAX, Timestamp::MIN);
+        Self { model, n_first: 0, first, last, totals: Totals::default(), latest: None }
+    }
+
+    /// Adds a charge. A row of `request` may stand for several requests, or for none: those are counted where its first
+    /// charge is.
+    fn add(&mut self, charge: &Charged) {
+        let is_another = self.latest.replace(charge.request) != Some(charge.request);
+        let is_first = charge.part == 0;
+        let requests = if is_first { charge.requests } else { u64::from(is_another) };
+        if is_first {
+            self.n_first = self.n_first.saturating_add(requests);
+        }
+        self.first = self.first.min(charge.at);
+        self.last = self.last.max(charge.at);
+        if charge.is_unpriced && self.totals.unpriced_models.is_empty() {
+            self.totals.unpriced_models.insert(self.model.clone());
+        }
+        let [input, output, cache_write_5m, cache_write_1h, cache_read, web_search_requests] = charge.counts;
+        self.totals.add(&Totals {
+            requests,
+            tokens: TokenUsage { input, output, cache_write_5m, cache_write_1h, cache_read },
+            web_search_requests,
+            cost: cost_by_kind(charge.costs),
+            estimated: charge.is_estimated,
+            lower_bound: charge.is_incomplete,
+            unpriced_models: BTreeSet::new(),
+        });
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.n_first = self.n_first.saturating_add(other.n_first);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.totals.add(&other.totals);
+    }
+
     /// Returns the model and what its charges come to.
     pub(super) fn into_parts(self) -> (ModelId, Totals) {
         (self.model, self.totals)
@@ -175,7 +331,7 @@ fn insert(
 ) -> Result<(), LedgerError> {
     transaction
         .prepare_cached(
-            "INSERT INTO share (task, session, model, n_first, first, last, totals)
+            "INSERT OR REPLACE INTO share (task, session, model, n_first, first, last, totals)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
@@ -190,51 +346,37 @@ fn insert(
     Ok(())
 }
 
-fn stored(row: &Row<'_>) -> Result<ModelSum, LedgerError> {
+/// Reads a share from the column `first` on: model, `n_first`, first, last, totals.
+fn stored(row: &Row<'_>, first: usize) -> Result<ModelSum, LedgerError> {
     Ok(ModelSum {
-        model: model(row.get(2)?)?,
-        n_first: unsigned(row.get(3)?)?,
-        first: instant(row.get(4)?)?,
-        last: instant(row.get(5)?)?,
-        totals: serde_json::from_str(&row.get::<_, String>(6)?)?,
+        model: model(row.get(first)?)?,
+        n_first: unsigned(row.get(first + 1)?)?,
+        first: instant(row.get(first + 2)?)?,
+        last: instant(row.get(first + 3)?)?,
+        totals: serde_json::from_str(&row.get::<_, String>(first + 4)?)?,
+        latest: None,
     })
 }
 
-fn model_sum(row: &Row<'_>) -> Result<ModelSum, LedgerError> {
-    let count = |column| -> Result<u64, LedgerError> { unsigned(row.get(column)?) };
-    let amount = |column| -> Result<i128, LedgerError> {
-        let (high, low): (i64, i64) = (row.get(column)?, row.get(column + 1)?);
-        Ok(i128::from(high) * 1_000_000 + i128::from(low))
-    };
-    let model = model(row.get(0)?)?;
-    let is_unpriced: bool = row.get(25)?;
-    Ok(ModelSum {
-        n_first: count(2)?,
-        first: instant(row.get(3)?)?,
-        last: instant(row.get(4)?)?,
-        totals: Totals {
-            requests: count(1)?,
-            tokens: TokenUsage {
-                input: count(5)?,
-                output: count(6)?,
-                cache_write_5m: count(7)?,
-                cache_write_1h: count(8)?,
-                cache_read: count(9)?,
-            },
-            web_search_requests: count(10)?,
-            cost: cost_by_kind([
-                amount(11)?,
-                amount(13)?,
-                amount(15)?,
-                amount(17)?,
-                amount(19)?,
-                amount(21)?,
-            ]),
-            estimated: row.get(23)?,
-            lower_bound: row.get(24)?,
-            unpriced_models: is_unpriced.then(|| model.clone()).into_iter().collect(),
-        },
-        model,
+fn charged(row: &Row<'_>) -> Result<Charged, LedgerError> {
+    let mut counts = [0; 6];
+    for (column, count) in (5..).zip(&mut counts) {
+        *count = unsigned(row.get(column)?)?;
+    }
+    let mut costs = [0; 6];
+    for (column, cost) in (11..).zip(&mut costs) {
+        *cost = row.get::<_, i64>(column)?.into();
+    }
+    Ok(Charged {
+        request: row.get(1)?,
+        part: row.get(2)?,
+        requests: unsigned(row.get(3)?)?,
+        at: instant(row.get(4)?)?,
+        counts,
+        costs,
+        is_estimated: row.get(17)?,
+        is_incomplete: row.get(18)?,
+        is_unpriced: row.get(19)?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The price table: rows of the project, then the user, then the list prices, and which row an id means.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -176,15 +177,15 @@ impl PriceTable {
     }
 
     fn find(&self, spelling: &Spelling) -> Option<Match<'_>> {
-        let name = spelling.name();
-        let dated_name = spelling.dated_name();
+        // Nearly every id is found without them.
+        let names = LazyCell::new(|| [spelling.dated_name(), spelling.name()]);
         self.sources.iter().find_map(|source| {
             for (n, form) in spelling.forms.iter().enumerate() {
                 if let Some((row, reason)) = source.exact.get(form.to_ascii_lowercase().as_str()) {
                     return Some(self.found(*row, *reason, spelling, n));
                 }
             }
-            let named = [&dated_name, &name].into_iter().flatten().find_map(|name| source.names.get(name));
+            let named = names.iter().flatten().find_map(|name| source.names.get(name));
             if let Some(row) = named {
                 return Some(self.found(*row, Reason::Name, spelling, spelling.forms.len() - 1));
             }

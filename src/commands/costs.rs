@@ -79,7 +79,7 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
         );
     }
     books.deadline = Instant::now() + TO_ITS_END;
-    let n_before = books.ledger.n_all_requests()?;
+    let last = books.ledger.last_stored()?;
     let extracted = books.extract_and_store(&task, &transcript, only.as_ref(), &context.config.project)?;
     tell_skipped(&books, &transcript)?;
     let Some(extracted) = extracted else {
@@ -88,7 +88,7 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
     };
     let share = extracted.share.totals;
     if context.global.json {
-        let n_new = books.ledger.n_all_requests()?.saturating_sub(n_before);
+        let n_new = books.ledger.n_stored_after(last)?;
         let session = extracted.share.session.as_str();
         context.print_json(&json::extracted(task.as_str(), session, n_new, &share, extracted.task.cost()))?;
     } else {

@@ -55,7 +55,7 @@ pub(super) fn rebuild(context: &Context<'_>) -> anyhow::Result<bool> {
     };
     complain(&told(&recovered, context));
     let mut books = open_books(config, Instant::now() + TO_ITS_END)?;
-    let before = books.ledger.n_all_requests()?;
+    let last = books.ledger.last_stored()?;
     let finished = books.finish_leftovers(&context.outbox(), Ripe::All)?;
     for fault in faults_of(&finished, &mut books) {
         complain(&format!("Warning: {fault}"));
@@ -66,7 +66,7 @@ pub(super) fn rebuild(context: &Context<'_>) -> anyhow::Result<bool> {
     for fault in faults_of_queues(&projected) {
         complain(&format!("Warning: {fault}"));
     }
-    let n_new = books.ledger.n_all_requests()?.saturating_sub(before);
+    let n_new = books.ledger.n_stored_after(last)?;
     complain(&format!(
         "The ledger is back: {} read, {}. {}",
         counted(visited.n_sessions, "session"),

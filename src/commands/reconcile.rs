@@ -101,7 +101,7 @@ fn reconcile(
     outbox: &Outbox,
     context: &Context<'_>,
 ) -> anyhow::Result<Reconciled> {
-    let before = books.ledger.n_all_requests()?;
+    let last = books.ledger.last_stored()?;
     let finished = books.finish_leftovers(outbox, Ripe::All)?;
     let mood = if args.dry_run { "`cmat reconcile` would say: " } else { "" };
     for fault in faults_of(&finished, books) {
@@ -121,7 +121,7 @@ fn reconcile(
     let n_written_before = if args.dry_run { 0 } else { finished.projected.n_written };
     Ok(Reconciled {
         visited,
-        n_new: books.ledger.n_all_requests()?.saturating_sub(before),
+        n_new: books.ledger.n_stored_after(last)?,
         n_finished: finished.n_booked,
         adopted,
         n_written: projected.n_written + n_written_before,

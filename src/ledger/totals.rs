@@ -45,6 +45,10 @@ pub enum Scope<'a> {
     Request(&'a str),
 }
 
+/// Which request was stored last at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastStored(i64);
+
 impl<'a> Scope<'a> {
     pub(super) fn condition(self) -> (&'static str, Vec<Box<dyn ToSql + 'a>>) {
         match self {
@@ -125,6 +129,22 @@ impl Ledger {
         let is_empty =
             self.connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM request)", [], |row| row.get(0))?;
         Ok(is_empty)
+    }
+
+    /// Returns the request that was stored last.
+    pub fn last_stored(&self) -> Result<LastStored, LedgerError> {
+        let last =
+            self.connection.query_row("SELECT coalesce(max(id), 0) FROM request", [], |row| row.get(0))?;
+        Ok(LastStored(last))
+    }
+
+    /// Returns how many requests were stored after `last`, without looking at the others.
+    pub fn n_stored_after(&self, last: LastStored) -> Result<u64, LedgerError> {
+        unsigned(self.connection.query_row(
+            "SELECT coalesce(sum(requests), 0) FROM request WHERE id > ?1",
+            [last.0],
+            |row| row.get(0),
+        )?)
     }
 
     /// Returns whether it is known which project a session belongs to.

@@ -2,17 +2,34 @@
 # Whole processes, as Claude Code and a person start them, beside what does the least that they must do. Makes its own
 # transcripts, the same each time. Prints figures; it never fails on one.
 #
-#   benches/processes.sh [FOLDER [PART…]]     FOLDER takes up to 3 GB and is removed at the end
+#   benches/processes.sh [--scale PERCENT] [FOLDER [PART…]]
 #
-# Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), budget (the hooks before a prompt and a
-# tool, beside a million requests), corpus (1 GB in 6,000 files), growth (10 MB to 1 GB). All of them if none is named. ripgrep, sqlite3 and ccusage are measured where they are installed
-# (`npm install --global ccusage`).
+# FOLDER takes up to 3 GB; a folder in it is made and removed at the end. With `--scale 10` the large transcripts have a
+# tenth of their size. Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), budget (the hooks
+# before a prompt and a tool, beside a million requests), corpus (1 GB in 6,000 files), growth (10 MB to 1 GB); all of
+# them if none is named. ripgrep and sqlite3 are measured where they are installed, ccusage, which npm brings into the
+# cache of .ci/run, where there is npm.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
 source=$PWD
-cargo build --release --quiet
-cmat="${CMAT_BENCH_PROGRAM:-$PWD/target/release/cmat}"
+# shellcheck source=benches/transcripts.sh
+. benches/transcripts.sh
+scale=100
+if [ "${1:-}" = --scale ]; then
+    scale=$2
+    shift 2
+fi
+if [ -n "${CMAT_BENCH_PROGRAM:-}" ]; then
+    cmat=$CMAT_BENCH_PROGRAM
+else
+    cargo build --release --quiet
+    cmat="$PWD/target/release/cmat"
+fi
+cache="${CMAT_CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cmat-ci}"
+if command -v npm >/dev/null && [ ! -x "$cache/ccusage/node_modules/.bin/ccusage" ]; then
+    npm install --silent --prefix "$cache/ccusage" ccusage >&2 || echo "(ccusage could not be installed)"
+fi
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/cmat-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export HOME="$work/home" CMAT_HOME="$work/cmat" CMAT_DEADLINE_MS=600000
@@ -22,28 +39,8 @@ cd "$work/project"
 shift $(($# > 0 ? 1 : 0))
 parts=" ${*:-small hook budget corpus growth} "
 
-# transcripts FOLDER SESSION N_SESSIONS N_REQUESTS PADDING: files of sessions named SESSION-1, SESSION-2 and so on.
-# Each is, for each request, a prompt and two tool results of PADDING bytes and two lines of its answer.
-transcripts() {
-    awk -v folder="$1" -v name="$2" -v n_sessions="$3" -v n_requests="$4" -v padding="$5" 'BEGIN {
-        text = "All work and no play makes\\n\\ta \\\"transcript\\\" long. "
-        while (length(text) < padding) text = text text
-        text = substr(text, 1, padding - padding % 51)
-        for (s = 1; s <= n_sessions; s++) {
-            session = name "-" s
-            file = folder "/" session ".jsonl"
-            for (n = 1; n <= n_requests; n++) {
-                at = sprintf("2026-11-%02dT%02d:%02d:%02d.000Z", 1 + (s + n / 86400) % 28, n / 3600 % 24, n / 60 % 60, n % 60)
-                common = sprintf("\"sessionId\":\"%s\",\"timestamp\":\"%s\",\"cwd\":\"/home/dev/project\",\"gitBranch\":\"main\",\"version\":\"2.1.330\"", session, at)
-                for (block = 1; block <= 3; block++)
-                    printf "{\"type\":\"user\",\"uuid\":\"u-%s-%d-%d\",%s,\"message\":{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"content\":\"%s\"}]}}\n", session, n, block, common, text > file
-                for (block = 1; block <= 2; block++)
-                    printf "{\"type\":\"assistant\",\"uuid\":\"a-%s-%d-%d\",%s,\"requestId\":\"req_%s_%d\",\"message\":{\"id\":\"msg_%s_%d\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-opus-5-5\",\"content\":[{\"type\":\"text\",\"text\":\"Done, and \\\"written\\\" down.\\n\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":%d,\"output_tokens\":%d,\"cache_creation_input_tokens\":%d,\"cache_read_input_tokens\":%d,\"cache_creation\":{\"ephemeral_5m_input_tokens\":%d,\"ephemeral_1h_input_tokens\":0},\"service_tier\":\"standard\"}}}\n", session, n, block, common, session, n, session, n, 3 + n % 7, 100 + n % 900, n % 2000, 10000 + n % 50000, n % 2000 > file
-            }
-            close(file)
-        }
-    }'
-}
+# scaled N: N as the scale has it, at least 1.
+scaled() { echo $(($1 * scale / 100 > 0 ? $1 * scale / 100 : 1)); }
 
 # hook SESSION: ends a session, whose name begins with that of its task.
 hook() {
@@ -134,6 +131,8 @@ hook_rows() {
     size="$(($(stat -c %s "$file") / 1000000)) MB, $(($(grep -c '"assistant"' "$file") / 2)) requests"
     unit=0
     row "wc -l, $size" "$2" true wc -l "$file"
+    unit=$last_cpu
+    if command -v rg >/dev/null; then row "rg -c '\"usage\"'" "$2" true rg -c --no-ignore '"usage"' "$file"; fi
     row "cmat hook session-end, never read before" "$2" fresh bash -c "hook $1"
 }
 
@@ -150,14 +149,14 @@ grown_by_a_megabyte() { shortened large-1; }
 
 hooks() {
     heading 'One transcript'
-    transcripts "$work" large 1 9000 3200
+    transcripts "$work" large 1 "$(scaled 9000)" 3200
     hook_rows large-1 5
     row 'the same, read before but for the last MB' 5 grown_by_a_megabyte bash -c 'hook large-1'
     rm -f "$work"/large-* "$work/whole.jsonl" "$work/rest.jsonl"
-    transcripts "$work" huge 1 90000 3200
+    transcripts "$work" huge 1 "$(scaled 90000)" 3200
     hook_rows huge-1 3
     rm -f "$work"/huge-*
-    transcripts "$work" dense 1 700000 0
+    transcripts "$work" dense 1 "$(scaled 700000)" 0
     hook_rows dense-1 1
     rm -f "$work"/dense-*
 }
@@ -171,10 +170,12 @@ asked() {
 budget() {
     (cd "$source" && cargo build --release --quiet --example make_ledger)
     fresh
-    "$source/target/release/examples/make_ledger" "$CMAT_HOME" 1000000
-    transcripts "$work" large 1 9000 3200
+    local n_requests
+    n_requests=$(scaled 1000000)
+    "$source/target/release/examples/make_ledger" "$CMAT_HOME" "$n_requests"
+    transcripts "$work" large 1 "$(scaled 9000)" 3200
     hook large-1
-    printf '\n%-62s %8s %8s\n' "Before prompts and tools, $(($(stat -c %s "$work/large-1.jsonl") / 1000000)) MB, 1,009,000 requests" 'BEST ms' 'MEDIAN'
+    printf '\n%-62s %8s %8s\n' "Before prompts and tools, $(($(stat -c %s "$work/large-1.jsonl") / 1000000)) MB beside $n_requests requests" 'BEST ms' 'MEDIAN'
     seq 50 | sed 's/.*/user-prompt/' | times_of 'cmat hook user-prompt, no budget' asked
     "$cmat" budget set --daily 1000000 >/dev/null
     seq 50 | sed 's/.*/user-prompt/' | times_of 'the same, a budget of a day' asked
@@ -190,18 +191,18 @@ budget() {
 # one_grown: a session of the corpus goes on by 1 MB.
 one_grown() {
     local file="$HOME/.claude/projects/-p-1/1-1.jsonl"
-    sed "s/\"1-1\"/\"1-1\"/; s/\(msg\|req\)_1-1_/&${EPOCHREALTIME/./}_/" "$work/more.jsonl" >>"$file"
+    sed "s/\(msg\|req\)_1-1_/&${EPOCHREALTIME/./}_/g" "$work/more.jsonl" >>"$file"
 }
 
 corpus() {
     local projects="$HOME/.claude/projects" n
-    for n in $(seq 60); do
+    for n in $(seq "$(scaled 60)"); do
         mkdir -p "$projects/-p-$n"
         transcripts "$projects/-p-$n" "$n" 100 17 2600
     done
     transcripts "$work" more 1 105 2600
     sed 's/more-1/1-1/g' "$work/more-1.jsonl" >"$work/more.jsonl"
-    heading "$(($(du -sm --apparent-size "$projects" | cut -f1))) MB in $(find "$projects" -name '*.jsonl' | wc -l) files, $((60 * 100 * 17)) requests"
+    heading "$(($(du -sm --apparent-size "$projects" | cut -f1))) MB in $(find "$projects" -name '*.jsonl' | wc -l) files, $(($(scaled 60) * 100 * 17)) requests"
     unit=0
     if command -v rg >/dev/null; then
         row "rg -c '\"usage\"'" 5 true rg -c --no-ignore --hidden '"usage"' "$projects"
@@ -210,7 +211,8 @@ corpus() {
         echo "(ripgrep is not installed)"
     fi
     row 'cat | wc -l' 3 true bash -c "find '$projects' -name '*.jsonl' -print0 | xargs -0 cat | wc -l"
-    if command -v ccusage >/dev/null; then row 'ccusage daily' 3 true ccusage daily --offline; else echo "(ccusage is not installed)"; fi
+    local ccusage="$cache/ccusage/node_modules/.bin/ccusage"
+    if [ -x "$ccusage" ]; then row 'ccusage daily' 3 true "$ccusage" daily --offline; else echo "(ccusage is not installed)"; fi
     row 'cmat reconcile --all, first time' 3 fresh "$cmat" reconcile --all
     row 'the same again, nothing changed' 5 true "$cmat" reconcile --all
     row 'one stat per file' 5 true find "$projects" -name '*.jsonl' -size +0
@@ -223,9 +225,9 @@ growth() {
     local n
     heading 'Growth: a hook on one transcript (CPU × is per 10 MB)'
     for n in 1 10 100; do
-        transcripts "$work" "huge" 1 $((900 * n)) 3200
+        transcripts "$work" "huge" 1 "$(scaled $((900 * n)))" 3200
         unit=$n
-        row "$((n * 10)) MB" 3 fresh bash -c 'hook huge-1'
+        row "$(($(stat -c %s "$work/huge-1.jsonl") / 1000000)) MB" 3 fresh bash -c 'hook huge-1'
         rm -f "$work"/huge-*
     done
 }

@@ -9,8 +9,15 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::io::Read as _;
+use std::io::Seek as _;
+use std::io::SeekFrom;
 use std::io::Write as _;
+use std::num::NonZero;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::thread;
 
 use cmat::id::SessionId;
 use cmat::transcript;
@@ -25,6 +32,9 @@ const SIZE: usize = 128 << 20;
 
 /// How much is read before its records are handed on, in bytes.
 const SLICE_BYTES: u64 = 8 << 20;
+
+/// About how much a core reads at once, in bytes, as booking has it.
+const PIECE_BYTES: u64 = 4 << 20;
 
 static TRANSCRIPT: LazyLock<NamedTempFile> = LazyLock::new(|| {
     let mut file = NamedTempFile::new().unwrap();
@@ -57,6 +67,51 @@ fn read(bencher: Bencher<'_, '_>) {
             }
         }
     });
+}
+
+/// As booking reads a large file: cut at line ends into pieces, which all cores take one after the other.
+#[divan::bench(sample_count = 20)]
+fn read_on_all_cores(bencher: Bencher<'_, '_>) {
+    let cuts = cuts();
+    let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
+    bencher.counter(BytesCount::new(SIZE)).bench(|| {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(|| read_pieces(&cuts, &next))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        })
+    });
+}
+
+/// Reads the next piece that nobody took, until there is none.
+fn read_pieces(cuts: &[u64], next: &AtomicUsize) -> usize {
+    let mut file = TRANSCRIPT.reopen().unwrap();
+    let mut n_requests = 0;
+    while let Some([begin, end]) = cuts.windows(2).nth(next.fetch_add(1, Ordering::Relaxed)) {
+        file.seek(SeekFrom::Start(*begin)).unwrap();
+        let input = BufReader::with_capacity(transcript::BUFFER_BYTES, (&file).take(end - begin));
+        let from = Position { offset: *begin, line: 0 };
+        let mut reader = Reader::new(input, from, SessionId::new("bench").unwrap());
+        n_requests += reader.next_slice(u64::MAX).unwrap().records.len();
+    }
+    n_requests
+}
+
+/// Returns where the pieces begin, and where the last one ends.
+fn cuts() -> Vec<u64> {
+    let mut input = open();
+    let mut cuts = vec![0];
+    let mut at = 0;
+    loop {
+        let n_bytes = input.skip_until(b'\n').unwrap() as u64;
+        at += n_bytes;
+        if n_bytes == 0 || at - cuts[cuts.len() - 1] >= PIECE_BYTES {
+            cuts.push(at);
+        }
+        if n_bytes == 0 {
+            return cuts;
+        }
+    }
 }
 
 #[divan::bench(sample_count = 20)]

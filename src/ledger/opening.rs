@@ -23,7 +23,7 @@ use crate::ledger::backup;
 use crate::ledger::schema;
 
 /// How much of the ledger is kept in memory at most, in KiB.
-const CACHE_KIB: i64 = 8 << 10;
+const CACHE_KIB: i64 = 4 << 10;
 
 /// How long the write-ahead log becomes before it is moved to the ledger, in pages of 4 KiB.
 const MAX_LOG_PAGES: i64 = 4 << 10;

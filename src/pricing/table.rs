@@ -106,6 +106,9 @@ impl PriceTable {
     ///
     /// [`PricingError`] if a file is no price table at all. A row that cannot be used is only a warning.
     pub fn with(sources: &[Source<'_>]) -> Result<Loaded, PricingError> {
+        if sources.is_empty() {
+            return Ok(Loaded { table: Self::built_in().clone(), warnings: Vec::new() });
+        }
         let built_in = Source { source: PriceSource::BuiltIn, origin: "models.json", json: BUILT_IN_JSON };
         Self::assemble(&[sources, &[built_in]].concat())
     }

@@ -42,6 +42,8 @@ pub struct HookInput {
     pub agent_transcript_path: Option<PathBuf>,
     /// The session's current folder.
     pub cwd: Option<PathBuf>,
+    /// The model that the session begins with.
+    pub model: Option<String>,
     /// Why the session ended.
     pub reason: Option<String>,
     /// How the session asks for permissions.
@@ -64,6 +66,7 @@ struct Unread {
     transcript_path: Option<Box<RawValue>>,
     agent_transcript_path: Option<Box<RawValue>>,
     cwd: Option<Box<RawValue>>,
+    model: Option<Box<RawValue>>,
     reason: Option<Box<RawValue>>,
     permission_mode: Option<Box<RawValue>>,
     agent_type: Option<Box<RawValue>>,
@@ -97,6 +100,7 @@ impl From<Unread> for HookInput {
             transcript_path: path(unread.transcript_path),
             agent_transcript_path: path(unread.agent_transcript_path),
             cwd: path(unread.cwd),
+            model: text(unread.model),
             reason: text(unread.reason),
             permission_mode: text(unread.permission_mode),
             agent_type: text(unread.agent_type),

@@ -72,13 +72,15 @@ impl PriceTables {
         charges
     }
 
-    /// Returns the price row that a model of `project` is priced by; `None` if there is none.
+    /// Returns the price row that a model of `project` is priced by, of a family alone (`haiku`) that of its newest model;
+    /// `None` if there is none.
     pub fn row_of(&mut self, project: Option<&Path>, model: &str) -> Option<ModelId> {
         let table = match self.table(project) {
             Table::Whole(table, _) => table,
             Table::Replaced => PriceTable::built_in(),
         };
-        table.get_by_pattern(model).map(|found| found.model.id.clone())
+        let found = table.get_by_pattern(model).map(|found| found.model);
+        found.or_else(|| table.newest_of(model)).map(|model| model.id.clone())
     }
 
     fn table(&mut self, project: Option<&Path>) -> &Table {

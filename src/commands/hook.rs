@@ -35,10 +35,14 @@ use crate::commands::open_books;
 use crate::commands::read_recent;
 use crate::config::Config;
 use crate::config::budgets::Budgets;
+use crate::config::client;
 use crate::guard::Known;
 use crate::hook_input::HookInput;
+use crate::id::ModelId;
 use crate::id::SessionId;
 use crate::id::TaskId;
+use crate::ledger::Durability;
+use crate::ledger::LedgerError;
 use crate::logging;
 use crate::outbox::Event;
 use crate::outbox::Intent;
@@ -160,6 +164,10 @@ fn session(
     told: HookInput,
     started: Instant,
 ) -> anyhow::Result<()> {
+    let model = match event {
+        Event::SessionStart => told.model.clone().or_else(client::model_of_client),
+        Event::SessionEnd => None,
+    };
     let intent = intent(event, config, arguments, told);
     if intent.session.is_none() && intent.transcript.is_none() {
         anyhow::bail!("neither stdin nor environment names a session: there is nothing to record");
@@ -173,7 +181,12 @@ fn session(
         tracing::error!("{}", chain(&fault));
     }
     if event == Event::SessionStart {
-        tell_what_is_left(&intent, &books, config);
+        if let (Some(session), Some(model)) = (&intent.session, &model)
+            && let Err(fault) = note_model(session, model, &mut books)
+        {
+            tracing::warn!("the model of the session is not noted: {fault}");
+        }
+        tell_what_is_left(&intent, &mut books, config);
     }
     // The own task first, then what others left.
     let projected = books.project_pending()?;
@@ -217,8 +230,19 @@ fn project_of(intent: &Intent, config: &Config) -> Project {
     project::find(intent.project_dir.as_ref().unwrap_or(&intent.cwd), config.home.as_deref())
 }
 
+/// Notes which model a session begins with: a budget may let only a cheaper one go on.
+fn note_model(session: &SessionId, model: &str, books: &mut Books) -> Result<(), LedgerError> {
+    // A name, not whatever somebody wrote.
+    if ModelId::new(model).is_err() {
+        return Ok(());
+    }
+    let mut recording = books.ledger.record(Durability::Repeatable, books.now)?;
+    recording.session_begins_with(session, model)?;
+    recording.commit()
+}
+
 /// Tells the session that begins what is left of its budgets.
-fn tell_what_is_left(intent: &Intent, books: &Books, config: &Config) {
+fn tell_what_is_left(intent: &Intent, books: &mut Books, config: &Config) {
     let project = project_of(intent, config);
     match enforcement::left(intent.session.as_ref(), &project, books, config) {
         Ok(Some(object)) => enforcement::answer(&object),

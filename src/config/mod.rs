@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod budgets;
+pub mod client;
 mod file;
 
 use std::collections::BTreeMap;

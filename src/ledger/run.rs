@@ -1,10 +1,12 @@
 //! Runs of `cmat run` that go on: what their hooks are to know of them, and what hooks tell them.
 
+use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::millis;
 use crate::ledger::recording::Recording;
 
 /// What is known of a run that goes on.
@@ -32,9 +34,16 @@ impl Recording<'_> {
     /// Notes that a run begins, and the model that it was told to use.
     pub fn begin_run(&mut self, id: &str, model: Option<&str>) -> Result<(), LedgerError> {
         self.transaction.execute(
-            "INSERT INTO run (id, model) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET model = ?2, stopped_by = NULL",
-            params![id, model],
+            "INSERT INTO run (id, began, model) VALUES (?1, ?3, ?2)
+             ON CONFLICT DO UPDATE SET model = ?2, stopped_by = NULL",
+            params![id, model, millis(self.now)],
         )?;
+        Ok(())
+    }
+
+    /// Removes the runs that began before `before`: who started them was killed and could not.
+    pub fn end_lost_runs(&mut self, before: Timestamp) -> Result<(), LedgerError> {
+        self.transaction.execute("DELETE FROM run WHERE began < ?1", [millis(before)])?;
         Ok(())
     }
 

@@ -27,6 +27,8 @@ CREATE TABLE session (
     first_own_line INTEGER,                 -- earliest line without uuid
     ended INTEGER,                          -- last SessionEnd seen
     end_reason TEXT,
+    begun_with TEXT,                        -- the model that its client began with last, as the client names it
+    begun_at INTEGER,                       -- when that was
     partly_forgotten INTEGER NOT NULL DEFAULT 0, -- 1: a person had something of it forgotten
     unaccounted INTEGER NOT NULL DEFAULT 0  -- derived: 1: the client's own count does not fit, see `remainder.rs`
 ) STRICT;
@@ -383,6 +385,7 @@ CREATE INDEX alert_undelivered ON alert (id) WHERE delivered IS NULL;
 
 CREATE TABLE run (                          -- a `cmat run` that goes on; the row goes when it ends
     id TEXT PRIMARY KEY,
+    began INTEGER NOT NULL,
     model TEXT,                             -- that it was told to use, by the id of its price row
     stopped_by TEXT                         -- the budget by which a hook stopped it
 ) STRICT, WITHOUT ROWID;

@@ -43,18 +43,29 @@ pub struct Alternative<'table> {
 }
 
 impl PriceTable {
+    /// Returns the newest model of a family, as people call it for short: `haiku`.
+    pub fn newest_of(&self, family: &str) -> Option<&Model> {
+        let family = family.trim().to_ascii_lowercase();
+        let wanted = FAMILIES.iter().position(|known| *known == family)?;
+        self.newest(wanted).map(|(_, model)| model)
+    }
+
+    fn newest(&self, wanted: usize) -> Option<((u32, u32), &Model)> {
+        let of_family = self.list_all().iter().filter_map(|model| {
+            let (family, version) = family_and_version(model.id.as_str())?;
+            (family == wanted).then_some((version, model))
+        });
+        // Of rows with the same version the first is the one that is asked.
+        of_family.fold(None, |greatest: Option<((u32, u32), &Model)>, next| {
+            greatest.filter(|greatest| greatest.0 >= next.0).or(Some(next))
+        })
+    }
+
     /// Returns the alternatives to the model of a row; none for a model whose name says neither family nor version.
     pub fn alternatives(&self, row: &str) -> Vec<Alternative<'_>> {
         let Some((family, version)) = family_and_version(row) else { return Vec::new() };
         let newest = |wanted: usize, kinship: Kinship| {
-            let of_family = self.list_all().iter().filter_map(|model| {
-                let (family, version) = family_and_version(model.id.as_str())?;
-                (family == wanted).then_some((version, model))
-            });
-            // Of rows with the same version the first is the one that is asked.
-            let (newest, model) = of_family.fold(None, |greatest: Option<((u32, u32), &Model)>, next| {
-                greatest.filter(|greatest| greatest.0 >= next.0).or(Some(next))
-            })?;
+            let (newest, model) = self.newest(wanted)?;
             let tokenizer = match (version >= NEW_TOKENIZER, newest >= NEW_TOKENIZER) {
                 (false, true) => Tokenizer::More,
                 (true, false) => Tokenizer::Fewer,

@@ -13,6 +13,7 @@ mod notes;
 mod records;
 mod request;
 mod skipped;
+pub mod switch;
 mod tail;
 
 use std::collections::BTreeMap;

@@ -140,6 +140,49 @@ fn goes_on_with_the_cheaper_model_only() {
 }
 
 #[test]
+fn the_first_prompt_of_a_session_goes_by_the_model_that_it_begins_with() {
+    let project = project(2);
+    project.stdout(["budget", "set", "--daily", "0.60", "--downgrade-to", "claude-haiku-4-5"]);
+    let prompt = |session: &str| {
+        let asked = project.asking("user-prompt", session, json!({})).wait_with_output().unwrap();
+        project.seen(&asked)
+    };
+    let begins = |session: &str, model: Value| {
+        let begun = project.asking("session-start", session, json!({"model": model}));
+        assert!(project.seen(&begun.wait_with_output().unwrap()).contains("additionalContext"));
+    };
+    assert!(prompt("s-1").contains(r#""decision":"block""#));
+    assert!(prompt("s-new").contains(r#""decision":"block""#), "nobody knows which model it uses");
+    begins("s-new", json!("claude-haiku-4-5-20251001"));
+    assert_eq!(prompt("s-new"), "");
+    begins("s-dear", json!("claude-opus-5-5[1m]"));
+    assert!(prompt("s-dear").contains(r#""decision":"block""#));
+    // What is no name of a model says nothing.
+    begins("s-odd", json!({"id": "claude-haiku-4-5"}));
+    begins("s-odd", json!(""));
+    assert!(prompt("s-odd").contains(r#""decision":"block""#));
+    // A session that goes on with the cheaper model, and one that went over to it in its middle.
+    begins("s-1", json!("claude-haiku-4-5"));
+    assert_eq!(prompt("s-1"), "");
+    let mut dear = half_a_dollar("msg_dear");
+    dear["timestamp"] = "2026-11-21T12:00:01.000Z".into();
+    project.append("s-1", &dear);
+    assert!(prompt("s-1").contains(r#""decision":"block""#));
+    let of_command = |text: &str| json!({"type": "system", "subtype": "local_command", "content": text});
+    let name = "<command-name>/model</command-name><command-args>claude-haiku-4-5</command-args>";
+    project.append("s-1", &of_command(name));
+    assert!(prompt("s-1").contains(r#""decision":"block""#), "the client has not confirmed it");
+    let confirmed = "<local-command-stdout>Set model to claude-haiku-4-5</local-command-stdout>";
+    project.append("s-1", &of_command(confirmed));
+    assert_eq!(prompt("s-1"), "");
+    project.append("s-1", &{
+        dear["message"]["id"] = "msg_dear_again".into();
+        dear
+    });
+    assert!(prompt("s-1").contains(r#""decision":"block""#));
+}
+
+#[test]
 fn an_agent_cannot_loosen_a_budget_and_its_attempt_is_kept() {
     let project = project(0);
     assert_snapshot!(project.tool("cmat budget override user --amount 5 --for 1h --reason 'just this once'"), @r#"{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"cmat: cmat budget override is for the person at the terminal, not for an agent. It was not run, and is in the audit."}}"#);

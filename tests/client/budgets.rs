@@ -27,6 +27,11 @@ pub(crate) async fn prompt_over_budget(stage: Stage) {
     stage.api_answers([says("Hello again.")]);
     stage.claude("task_1", &["Say it again"]).await;
     assert_eq!(stage.served().len(), 2);
+    // The override's time is over.
+    stage.ledger().execute("UPDATE override SET ends = 60000", []).unwrap();
+    let stdout = stage.claude("task_1", &["Say it once more"]).await;
+    assert!(stdout.contains("cmat: budget reached"), "{stdout}");
+    assert_eq!(stage.served().len(), 2);
     let audit = stage.said(&["audit", "--verify"]).await;
     assert!(audit.contains("\"it is me\"") && audit.contains("the chain is whole"), "{audit}");
 }
@@ -39,6 +44,33 @@ pub(crate) async fn tool_over_budget(stage: Stage) {
     stage.claude("task_1", &["Make files"]).await;
     assert_eq!(stage.served().len(), 2, "the second request passed the budget, no third one was sent");
     assert!(stage.has_file("one") && !stage.has_file("two"));
+    // What docs/budgets.md says of how far it was passed.
+    let status = stage.said(&["budget", "status"]).await;
+    assert!(status.contains("$0.0183  $0.0115"), "{status}");
+}
+
+/// A budget that only a cheaper model may go past lets a session begin with that one, and with no other.
+pub(crate) async fn cheaper_model_goes_on(stage: Stage) {
+    stage.enforce("0.02").await;
+    let set = ["budget", "set", "--total", "0.02", "--downgrade-to", "claude-haiku-5-5"];
+    stage.said(&set).await;
+    stage.api_answers([says("Hello.")]);
+    stage.claude("task_1", &["Say hello"]).await;
+    let stdout = stage.claude("task_1", &["Say it again"]).await;
+    assert!(stdout.contains("Go on with a cheaper model: /model claude-haiku-5-5"), "{stdout}");
+    assert_eq!(stage.served().len(), 1, "a blocked prompt sends nothing");
+    for model in ["claude-haiku-5-5", "haiku"] {
+        let n_before = stage.served().len();
+        stage.api_answers([says("Hello, cheaply.")]);
+        stage.claude("task_1", &["Say it again", "--model", model]).await;
+        let served = stage.served();
+        assert_eq!(served.len(), n_before + 1, "{model} goes on");
+        assert_eq!(served[n_before].model, "claude-haiku-5-5");
+    }
+    // A session that goes on with it.
+    stage.api_answers([says("Once more.")]);
+    stage.claude("task_1", &["And again", "--continue", "--model", "haiku"]).await;
+    assert_eq!(stage.served().len(), 4);
 }
 
 /// What a subagent spends counts at once: its own next tool is stopped by it.

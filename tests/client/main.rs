@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         trial("fork_2.1.197", V2_1_197, scenarios::fork),
         trial("blocked", V2_1_330, scenarios::blocked),
         trial("prompt_over_budget", V2_1_330, budgets::prompt_over_budget),
+        trial("cheaper_model_goes_on", V2_1_330, budgets::cheaper_model_goes_on),
         trial("tool_over_budget", V2_1_330, budgets::tool_over_budget),
         trial("subagent_over_budget", V2_1_330, budgets::subagent_over_budget),
         trial("override_by_the_agent", V2_1_330, budgets::override_by_the_agent),

@@ -82,6 +82,13 @@ impl Stage {
         String::from_utf8_lossy(&succeeded(output).stdout).into_owned()
     }
 
+    /// Opens the ledger's file, to put into it what only time would.
+    pub(crate) fn ledger(&self) -> rusqlite::Connection {
+        let ledger = rusqlite::Connection::open(self.path("cmat/ledger.db")).unwrap();
+        ledger.busy_timeout(Duration::from_secs(30)).unwrap();
+        ledger
+    }
+
     /// Returns whether the project holds a file of that name.
     pub(crate) fn has_file(&self, name: &str) -> bool {
         self.path("project").join(name).exists()

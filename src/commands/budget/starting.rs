@@ -1,6 +1,7 @@
 //! What the budgets say before `cmat run` starts a session.
 
 use anyhow::bail;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::budget::standing::Verdict;
@@ -18,6 +19,9 @@ use crate::guard::words::Stopped;
 use crate::ledger::Durability;
 use crate::money::Usd;
 use crate::printable::Printable;
+
+/// A run that began longer ago was killed together with who should have noted its end.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What is to be started.
 #[derive(Debug)]
@@ -125,6 +129,7 @@ fn judge(start: &Start<'_>, budgets: &mut Budgets, context: &Context<'_>) -> any
     };
     let mut recording = books.ledger.record(Durability::Repeatable, books.now)?;
     recording.begin_run(start.run, model.as_deref())?;
+    recording.end_lost_runs(books.now.saturating_sub(LONGEST_RUN)?)?;
     recording.commit()?;
     Ok(permission)
 }

@@ -21,6 +21,7 @@ use serde_json::json;
 
 use crate::booking::Books;
 use crate::booking::session_files;
+use crate::budget::OnExceed;
 use crate::budget::standing::Standing;
 use crate::budget::standing::Verdict;
 use crate::budget::standing::strictest;
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::config::alerts::Alerts;
 use crate::config::budgets::Budgets;
 use crate::config::budgets::Fail;
+use crate::config::client;
 use crate::disk;
 use crate::guard;
 use crate::guard::Known;
@@ -50,6 +52,7 @@ use crate::money::Usd;
 use crate::project;
 use crate::project::Project;
 use crate::task_file;
+use crate::transcript::switch;
 
 /// How long a check may take, of the 30 s that Claude Code grants: it waits for the ledger on a busy machine rather than
 /// let a prompt pass.
@@ -158,7 +161,7 @@ pub(super) fn run(question: Question, config: &Config, started: Instant) -> anyh
 pub(super) fn left(
     session: Option<&SessionId>,
     project: &Project,
-    books: &Books,
+    books: &mut Books,
     config: &Config,
 ) -> anyhow::Result<Option<Value>> {
     let config = Config { project: project.clone(), ..config.clone() };
@@ -181,7 +184,7 @@ fn standings(
     agent: Option<&str>,
     project: &Project,
     budgets: &Budgets,
-    books: &Books,
+    books: &mut Books,
     config: &Config,
 ) -> anyhow::Result<(Vec<Standing>, Option<String>)> {
     let task_file = task_file::read(&project.worktree).ok().flatten();
@@ -198,6 +201,17 @@ fn standings(
     if let (None, Some(run)) = (&subject.model, &config.hook.run) {
         // Before its first answer nothing but who started it says which model it uses.
         subject.model = books.ledger.run(run)?.and_then(|run| run.model);
+    }
+    let has_downgrade =
+        || budgets.all.iter().any(|budget| matches!(budget.on_exceed, OnExceed::Downgrade(_)));
+    if subject.model.is_none() && has_downgrade() {
+        subject.model = client::model_of_client();
+    }
+    // What a client calls it is not always what its price row is called.
+    if let Some(name) = &subject.model
+        && let Some(row) = books.prices.row_of(Some(&project.root), name)
+    {
+        subject.model = Some(row.as_str().to_owned());
     }
     Ok((guard::standings(&books.ledger, budgets, &subject, books.now)?, subject.model))
 }
@@ -222,13 +236,20 @@ fn check(
     }
     guard::name_rows(budgets, &mut books.prices, &asked.project);
     let (session, agent) = (asked.named.session.as_ref(), asked.told.agent_type.as_deref());
-    let (mut standings, mut model) = standings(session, agent, &asked.project, budgets, &books, config)?;
+    let (mut standings, mut model) = standings(session, agent, &asked.project, budgets, &mut books, config)?;
     if standings.iter().any(|standing| standing.percent() >= NEAR_PERCENT)
         && let Some(transcript) = &asked.named.transcript
         && wait_for_request(asked, transcript)
     {
         books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
-        (standings, model) = self::standings(session, agent, &asked.project, budgets, &books, config)?;
+        (standings, model) = self::standings(session, agent, &asked.project, budgets, &mut books, config)?;
+    }
+    if let Some(transcript) = &asked.named.transcript
+        && standings.iter().any(|standing| matches!(standing.budget.on_exceed, OnExceed::Downgrade(_)))
+        && let Some(row) =
+            switched_model(transcript).and_then(|name| books.prices.row_of(Some(&asked.project.root), &name))
+    {
+        model = Some(row.as_str().to_owned());
     }
     if asked.question == Question::Prompt {
         guard::look_ahead_to_tell(&books.ledger, &mut standings, &budgets.trusted, books.now)?;
@@ -253,33 +274,42 @@ fn check(
 }
 
 /// Waits until the request that asks for the tool stands in a transcript: the client runs this hook while it writes
-/// that. Returns whether it had to be waited for; a client that never writes it is not waited for long.
+/// that. A client that never writes it is not waited for long. Returns whether there was anything to wait for; then the
+/// transcripts are to be read again, since it may have been written after they were read and before this looked.
 fn wait_for_request(asked: &Asked, transcript: &Path) -> bool {
     let Some(tool) = asked.told.tool_use_id.as_deref().filter(|_| asked.question == Question::Tool) else {
         return false;
     };
     let began = Instant::now();
-    let mut had_to = false;
     while began.elapsed() < WRITING_PATIENCE {
         let files = session_files::find(transcript, asked.named.session.as_ref());
         let is_written = |path: &PathBuf| ends_with_mention(path, tool).unwrap_or(false);
         if files.is_ok_and(|found| found.files.iter().any(is_written)) {
-            return had_to;
+            break;
         }
-        had_to = true;
         thread::sleep(WRITING_GLANCE);
     }
-    had_to
+    true
+}
+
+/// Returns the model that a person chose with `/model` since the session's last answer.
+fn switched_model(transcript: &Path) -> Option<String> {
+    let end = end_of(transcript).ok()?;
+    switch::switched_model(&String::from_utf8_lossy(&end))
 }
 
 /// Returns whether the end of a file names `text`.
 fn ends_with_mention(path: &Path, text: &str) -> std::io::Result<bool> {
+    Ok(memchr::memmem::find(&end_of(path)?, text.as_bytes()).is_some())
+}
+
+fn end_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = disk::open_regular(path)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(LOOKED_AT_BYTES)))?;
     let mut end = Vec::new();
     file.take(LOOKED_AT_BYTES).read_to_end(&mut end)?;
-    Ok(memchr::memmem::find(&end, text.as_bytes()).is_some())
+    Ok(end)
 }
 
 fn object(

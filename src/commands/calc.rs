@@ -60,6 +60,7 @@ pub(super) fn run(args: &CalcArgs, context: &mut Context<'_>) -> anyhow::Result<
         writeln!(context.out, "{} at the {} prices of {day}", calculation.price.model, calculation.source())?;
         write!(context.out, "\n{}", calculation.lines())?;
     }
+    context.remark_billing();
     Ok(if fit == Fit::Estimated && context.global.strict { Exit::Uncertain } else { Exit::Done })
 }
 

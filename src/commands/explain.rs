@@ -53,7 +53,8 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
     } else {
         write!(context.out, "{}", explanation::render(&explained))?;
     }
-    Ok(Exit::Done)
+    context.remark_billing();
+    Ok(context.certain_exit(&explained.totals))
 }
 
 /// Returns which requests are meant, where that is told by a dimension, by days or by conditions.

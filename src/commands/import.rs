@@ -55,6 +55,7 @@ pub(super) fn run(args: &ImportArgs, context: &mut Context<'_>) -> anyhow::Resul
         books.record(source, &told.records, &project)?
     };
     show(args, &told, &booked, context)?;
+    context.remark_billing();
     if args.dry_run {
         return Ok(Exit::Done);
     }

@@ -47,6 +47,7 @@ pub(super) fn run(args: &RecordArgs, context: &mut Context<'_>) -> anyhow::Resul
     }
     let projected = books.project_pending()?;
     show(&record, &booked, context)?;
+    context.remark_billing();
     for fault in faults_of_queues(&projected) {
         complain(&fault);
     }

@@ -37,6 +37,7 @@ pub(super) fn run(args: &RepriceArgs, context: &mut Context<'_>) -> anyhow::Resu
         anyhow::bail!("nothing was repriced: mend the price tables first");
     }
     show(&repriced, args, context)?;
+    context.remark_billing();
     if args.dry_run {
         return Ok(Exit::Done);
     }

@@ -315,6 +315,7 @@ fn book(
     let (run, prices) = spent(&books, &filter, context)?;
     let all = query::whole(&books.ledger.groups(&Filter::ALL, &[], &context.config.calendar)?);
     complain(Banner { name: &name, prices: &prices, run: &run, all: &all }.render().trim_end());
+    context.remark_billing();
     Ok(())
 }
 

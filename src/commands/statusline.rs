@@ -33,6 +33,7 @@ use crate::period::Unit;
 use crate::printable::Printable;
 use crate::project;
 use crate::project::Project;
+use crate::report::Billing;
 use crate::report::Certainty;
 use crate::report::short_amount;
 use crate::report::short_model;
@@ -141,6 +142,7 @@ fn line(told: &Told) -> String {
             (None, _) => today(&config, &ledger).ok().flatten(),
         });
         parts.extend(cache(told, &ledger).ok().flatten());
+        parts.extend((config.billing == Billing::Subscription).then(|| "API value".to_owned()));
     }
     parts.join(" · ")
 }

@@ -263,6 +263,7 @@ fn list(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let headings =
         [("TASK", Side::Left), ("ENHANCEMENT", Side::Left), ("COST", Side::Right), ("TITLE", Side::Left)];
     write!(context.out, "{}", table::render(&headings, tasks.iter().map(row)))?;
+    context.remark_billing();
     Ok(Exit::Done)
 }
 
@@ -305,5 +306,6 @@ fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         "  Cost:        {}",
         report::amount(summary.cost(), Certainty::of(&summary.totals))
     )?;
+    context.remark_billing();
     Ok(Exit::Done)
 }

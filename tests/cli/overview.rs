@@ -236,3 +236,39 @@ fn tasks_are_listed_with_what_they_cost() {
     Total           4     40   1,300    3,500   1,000  $0.0431
     ");
 }
+
+#[test]
+fn to_a_subscriber_every_amount_is_api_value() {
+    let project = project().file(".claude/cmat.toml", "billing = \"subscription\"");
+    project.run(["budget", "set", "--total", "100"]);
+    for command in [
+        "status",
+        "summary",
+        "report",
+        "sessions",
+        "sessions show one",
+        "sessions show one --format banner",
+        "stats",
+        "cache",
+        "costs show T-1",
+        "costs enhancement checkout",
+        "costs list",
+        "costs top",
+        "task list",
+        "task show T-1",
+        "explain T-1",
+        "estimate --like checkout",
+        "forecast",
+        "calc --model claude-opus-4-8 --input 5",
+        "record --model claude-opus-4-8 --input 5 --id a",
+        "budget status",
+        "budget check --estimate 1",
+        "reprice --dry-run",
+        "export csv -",
+        "export json -",
+        "statusline",
+    ] {
+        let seen = project.run(command.split(' '));
+        assert!(seen.to_lowercase().contains("api value"), "{command}: {seen}");
+    }
+}

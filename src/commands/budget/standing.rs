@@ -76,6 +76,7 @@ pub(super) fn status(context: &mut Context<'_>) -> anyhow::Result<Exit> {
         tell_of_none(context)?;
     } else {
         write!(context.out, "{}", stands.table(&books)?)?;
+        context.remark_billing();
     }
     Ok(Exit::Done)
 }
@@ -246,6 +247,7 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
                 let left = words::dollars(tightest.left(), tightest.limit());
                 let (about, usage) = (words::about(tightest), words::usage(tightest));
                 writeln!(context.out, "ok: {left} left – {about} {usage}")?;
+                context.remark_billing();
             }
             None => writeln!(context.out, "ok: no budget holds here")?,
         }

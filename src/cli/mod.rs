@@ -225,6 +225,9 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Write a manual page for each command into a folder.
     Man(ManArgs),
+    /// Print the version, as `cmat --version` does.
+    #[command(before_help = "Example:  cmat version")]
+    Version,
     /// Called by Claude Code's hooks; never fails, prints nothing.
     #[command(hide = true)]
     Hook {

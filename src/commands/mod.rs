@@ -264,6 +264,10 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         Command::Uninstall(args) => uninstall::run(&args, &mut context),
         Command::Completions(args) => shell::completions(args.shell, &mut context),
         Command::Man(args) => shell::man(&args.folder, &mut context),
+        Command::Version => {
+            write!(context.out, "{}", Cli::command().render_version())?;
+            Ok(Exit::Done)
+        }
         Command::Run(args) => run::run(&args, &mut context),
         Command::Statusline => {
             statusline::run();

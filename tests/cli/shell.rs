@@ -65,6 +65,14 @@ fn dimensions_and_what_requests_have_in_them_complete() {
 }
 
 #[test]
+fn the_version_is_a_command_too() {
+    let project = TestProject::new();
+    let version = project.stdout(["version"]);
+    assert_eq!(version, format!("cmat {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(project.stdout(["--version"]), version);
+}
+
+#[test]
 fn each_shell_gets_its_script() {
     let project = TestProject::new();
     for (shell, sign) in

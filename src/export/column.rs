@@ -295,29 +295,52 @@ pub(super) fn bearable(text: &str) -> Cow<'_, str> {
 
 /// Appends a count in decimal digits.
 pub(super) fn push_count(out: &mut Vec<u8>, count: u64) {
-    let _infallible = write!(out, "{count}");
+    let mut digits = [b'0'; MAX_DIGITS];
+    let (mut rest, mut at) = (count, MAX_DIGITS);
+    loop {
+        at -= 1;
+        digits[at] = digit(rest % 10);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 /// Appends the shortest exact decimal of an amount.
 pub(super) fn push_usd(out: &mut Vec<u8>, amount: Usd) {
     let pico = amount.pico();
+    let Ok(size) = u64::try_from(pico.unsigned_abs()) else {
+        let _infallible = write!(out, "{amount}");
+        return;
+    };
     if pico < 0 {
         out.push(b'-');
     }
-    let pico = pico.unsigned_abs();
-    let (whole, mut fraction) = (pico / 1_000_000_000_000, pico % 1_000_000_000_000);
-    let _infallible = write!(out, "{whole}");
+    let (whole, mut fraction) = (size / PICO_PER_USD, size % PICO_PER_USD);
+    push_count(out, whole);
     if fraction == 0 {
         return;
     }
     out.push(b'.');
-    let mut place = 100_000_000_000;
+    let mut place = PICO_PER_USD / 10;
     while fraction > 0 {
-        let digit = u8::try_from(fraction / place).unwrap_or(0);
-        out.push(b'0' + digit);
+        out.push(digit(fraction / place));
         fraction %= place;
         place /= 10;
     }
 }
+
+/// Returns the digit of a number below ten.
+fn digit(number: u64) -> u8 {
+    b'0' + u8::try_from(number).unwrap_or(0)
+}
+
+/// Most digits that a count has.
+const MAX_DIGITS: usize = 20;
+
+/// Pico-dollars in a dollar.
+const PICO_PER_USD: u64 = 1_000_000_000_000;
 
 const _: () = assert!(DIMENSIONS.len() == 10, "the columns name their dimensions by place");

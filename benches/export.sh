@@ -11,7 +11,7 @@ cargo build --release --quiet --bins --examples
 programs="$PWD/target/release"
 work=$(mktemp -d "${2:-${TMPDIR:-/tmp}}/cmat-export.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-export HOME="$work/home" CMAT_TZ=UTC CMAT_NOW=2026-11-21T12:00:00Z
+export HOME="$work/home" CMAT_TZ=UTC CMAT_NOW=2026-11-06T12:00:00Z
 unset CMAT_PROJECT_DIR CLAUDE_PROJECT_DIR CLAUDE_CONFIG_DIR XDG_CONFIG_HOME XDG_DATA_HOME
 mkdir -p "$HOME" "$work/project/.claude"
 cd "$work/project"

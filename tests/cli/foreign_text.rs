@@ -84,6 +84,7 @@ fn commands(task: &str, enhancement: &str, session: &str, transcript: &str) -> V
         &["budget", "list"],
         &["budget", "status"],
         &["budget", "check"],
+        &["budget", "alerts"],
         &["budget", "override", task, "--amount", "1", "--for", "1h", "--reason", task],
         &["budget", "remove", task],
         &["set-budget", "--daily", "1000"],

@@ -63,6 +63,10 @@ fn words(line: &AuditLine) -> String {
             };
             format!("{}, {}{session}", text("what"), text("why"))
         }
+        "stats_reset" => match detail["note"].as_str() {
+            Some(note) => format!("statistics count from then on  by {}  \"{note}\"", text("person")),
+            None => format!("statistics count from then on  by {}", text("person")),
+        },
         "check_skipped" => format!("cmat run  by {}  \"{}\"", text("person"), text("reason")),
         "budget_set" => format!("{} ${}  by {}", text("budget"), text("limit"), text("person")),
         "budget_removed" => format!("{}  by {}", text("budget"), text("person")),

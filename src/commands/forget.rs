@@ -8,6 +8,7 @@ use crate::cli::ForgetArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
+use crate::commands::budget::refuse_inside_claude_code;
 use crate::commands::complain;
 use crate::commands::faults_of_queues;
 use crate::id::SessionId;
@@ -18,6 +19,10 @@ use crate::printable::Printable;
 use crate::report::counted;
 
 pub(super) fn run(args: &ForgetArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    if !args.dry_run {
+        // What is forgotten no longer counts for a budget.
+        refuse_inside_claude_code("cmat forget", context)?;
+    }
     let what = what(args, context)?;
     let mut books = context.settled_books()?;
     if let Forgettable::Session(session) = &what

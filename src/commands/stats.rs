@@ -124,6 +124,7 @@ fn reset(note: Option<&str>, context: &mut Context<'_>) -> anyhow::Result<Exit> 
     let mut books = context.settled_books()?;
     let mut recording = books.ledger.record(Durability::Irreplaceable, books.now)?;
     recording.mark(note)?;
+    recording.audit("stats_reset", &json!({ "note": note, "person": context.config.person() }))?;
     recording.commit()?;
     if context.global.json {
         context.print_json(&json!({ "schema": "cmat.stats.reset/1", "since": books.now, "note": note }))?;

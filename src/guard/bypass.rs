@@ -23,6 +23,8 @@ pub enum Attempt {
     Change,
     /// `cmat uninstall`.
     Uninstall,
+    /// `cmat forget`.
+    Forget,
     /// `cmat run --skip-budget-check`.
     Skip,
     /// Writing one of cmat's own files.
@@ -36,6 +38,7 @@ impl Attempt {
             Self::Override => "cmat budget override",
             Self::Change => "a change of a budget",
             Self::Uninstall => "cmat uninstall",
+            Self::Forget => "cmat forget",
             Self::Skip => "cmat run --skip-budget-check",
             Self::File => "writing to cmat's own files",
         }
@@ -65,6 +68,7 @@ pub fn attempt(call: ToolCall<'_>, own_folders: &[&Path]) -> Option<Attempt> {
     words[begins..].iter().find_map(|word| match *word {
         "uninstall" => Some(Attempt::Uninstall),
         "set-budget" => Some(Attempt::Change),
+        "forget" if !words.contains(&"--dry-run") => Some(Attempt::Forget),
         _ => None,
     })
 }
@@ -100,6 +104,7 @@ mod tests {
         check("cmat --json budget set --daily 900", Some(Attempt::Change));
         check("cmat set-budget --daily 900", Some(Attempt::Change));
         check("(cmat uninstall)", Some(Attempt::Uninstall));
+        check("cd x; cmat --quiet forget --before 2027-01-01", Some(Attempt::Forget));
         check("cmat run --skip-budget-check --reason x -- claude -p hi", Some(Attempt::Skip));
     }
 
@@ -108,6 +113,7 @@ mod tests {
         check("cmat budget status", None);
         check("cmat budget check --estimate 0.50", None);
         check("cmat report --by day | grep override", None);
+        check("cmat forget s-1 --dry-run", None);
         check("npm uninstall left-pad && ls cmat", None);
         check("grep -rn 'budget override' src", None);
         check("echo hello", None);

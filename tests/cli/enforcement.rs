@@ -300,6 +300,60 @@ fn sessions_in_parallel_pass_a_budget_by_the_requests_that_are_sent_already() {
     assert!((120..=120 + SESSIONS).contains(&n_sent), "{n_sent} requests were sent");
 }
 
+#[test]
+fn what_a_repositorys_settings_put_into_the_environment_loosens_nothing() {
+    let project = project(2);
+    project.stdout(["budget", "set", "--total", "0.60"]);
+    assert!(project.prompt().contains(r#""decision":"block""#));
+    let evil = project.project().join("evil");
+    fs::create_dir_all(&evil).unwrap();
+    let evil = evil.to_str().unwrap();
+    for (name, value) in [
+        ("CMAT_HOME", evil),
+        ("XDG_DATA_HOME", evil),
+        ("XDG_CONFIG_HOME", evil),
+        ("CMAT_CONFIG", evil),
+        ("CMAT_MANAGED_CONFIG", evil),
+        ("CMAT_PROJECT_DIR", evil),
+        ("CMAT_NOW", "2030-01-01T00:00:00Z"),
+        ("CMAT_TZ", "Asia/Tokyo"),
+        ("CMAT_DEADLINE_MS", "1"),
+        ("CMAT_RUN", "1-1"),
+        ("CMAT_USER", "somebody else"),
+        ("CMAT_SESSION_ID", "another"),
+        ("CMAT_TRANSCRIPT_PATH", "/nowhere"),
+    ] {
+        for event in ["user-prompt", "pre-tool"] {
+            let mut command = project.cmat(["hook", event, "--data-dir"]);
+            command.arg(project.cmat_home()).arg("--config-dir").arg(project.home().join(".config/cmat"));
+            command.env("CLAUDECODE", "1").env("CLAUDE_PROJECT_DIR", project.project()).env(name, value);
+            let stdin = project.session_end("s-1", &project.transcript_path("s-1"));
+            let seen = project.seen(&feed(&mut command, stdin).wait_with_output().unwrap());
+            assert!(
+                seen.contains("budget reached – user $1.0000 of $0.6000 (total)"),
+                "{name} {event}: {seen}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_agent_cannot_have_its_spending_forgotten() {
+    let project = project(1);
+    assert!(project.prompt().contains("systemMessage"));
+    assert!(project.tool("cmat forget s-1").contains("cmat forget is for the person at the terminal"));
+    let mut command = project.cmat(["forget", "s-1"]);
+    let seen = project.seen(&command.env("CLAUDECODE", "1").output().unwrap());
+    assert!(seen.contains("cmat forget is for a person"), "{seen}");
+    let mut command = project.cmat(["forget", "s-1", "--dry-run"]);
+    let seen = project.seen(&command.env("CLAUDECODE", "1").output().unwrap());
+    assert!(seen.contains("1 request and 1 session would be forgotten"), "{seen}");
+    project.stdout(["stats", "reset", "--note", "again"]);
+    let audit = project.stdout(["audit", "--verify"]);
+    assert!(audit.contains("refused         cmat forget, inside Claude Code"), "{audit}");
+    assert!(audit.contains("stats_reset     statistics count from then on  by "), "{audit}");
+}
+
 /// Returns the program that the installed hook before prompts runs.
 fn installed_program(settings: &str) -> String {
     let settings: Value = serde_json::from_str(settings).unwrap();

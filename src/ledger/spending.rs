@@ -27,7 +27,7 @@ impl Ledger {
     /// Returns what the requests that pass `filter` cost: as [`Ledger::groups`] would say in a project whose prices the
     /// user trusts, elsewhere at the dearer of the project's prices and the user's.
     pub fn spent(&self, filter: &Filter, trusted: &[PathBuf]) -> Result<Spent, LedgerError> {
-        let whole = self.spent_apart("0", filter, trusted)?;
+        let whole = self.spent_apart(None, filter, trusted)?;
         Ok(whole.into_values().next().unwrap_or_default())
     }
 
@@ -39,17 +39,19 @@ impl Ledger {
         trusted: &[PathBuf],
     ) -> Result<Vec<(Date, Usd)>, LedgerError> {
         self.define_periods(calendar)?;
-        let days = self.spent_apart(dimensions::begins_of(Unit::Day), filter, trusted)?;
+        let days = self.spent_apart(Some(dimensions::begins_of(Unit::Day)), filter, trusted)?;
         days.into_iter().map(|(begins, spent)| Ok((calendar.day(instant(begins)?), spent.cost))).collect()
     }
 
-    /// Returns what was spent, apart by an expression over requests.
+    /// Returns what was spent, apart by an expression over requests; under 0 if there is none.
     fn spent_apart(
         &self,
-        key: &str,
+        apart_by: Option<&str>,
         filter: &Filter,
         trusted: &[PathBuf],
     ) -> Result<BTreeMap<i64, Spent>, LedgerError> {
+        // Grouped by a constant SQLite would sort all rows.
+        let (key, grouped) = apart_by.map_or(("0", ""), |key| (key, " GROUP BY 1"));
         let question = Question::about(filter);
         let rest = question.rest();
         let mut parameters = question.parameters();
@@ -73,7 +75,7 @@ impl Ledger {
         let rolled_up = format!(
             "SELECT {key}, coalesce({}, 0), coalesce({}, 0), coalesce(sum(requests) FILTER (WHERE unpriced), 0),
                     coalesce(max(estimated), 0)
-             FROM (SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)) AS fact{rest} GROUP BY 1",
+             FROM (SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)) AS fact{rest}{grouped}",
             sum("micro"),
             sum("pico"),
         );
@@ -84,7 +86,7 @@ impl Ledger {
              FROM (SELECT request.*, charge.model, charge.part, charge.cost, charge.dearer, charge.unpriced,
                           charge.estimated
                    FROM stale_rollup CROSS JOIN request ON request.owner = stale_rollup.session
-                   CROSS JOIN charge ON charge.request = request.id) AS fact{rest} GROUP BY 1"
+                   CROSS JOIN charge ON charge.request = request.id) AS fact{rest}{grouped}"
         );
         // Both see the same state, whoever rolls up meanwhile.
         let state = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;

@@ -245,7 +245,7 @@ fn check(
         (standings, model) = self::standings(session, agent, &asked.project, budgets, &mut books, config)?;
     }
     if let Some(transcript) = &asked.named.transcript
-        && standings.iter().any(|standing| matches!(standing.budget.on_exceed, OnExceed::Downgrade(_)))
+        && standings.iter().any(may_need_another_model)
         && let Some(row) =
             switched_model(transcript).and_then(|name| books.prices.row_of(Some(&asked.project.root), &name))
     {
@@ -290,6 +290,12 @@ fn wait_for_request(asked: &Asked, transcript: &Path) -> bool {
         thread::sleep(WRITING_GLANCE);
     }
     true
+}
+
+/// Returns whether a budget is used up that lets only a cheaper model go on.
+fn may_need_another_model(standing: &Standing) -> bool {
+    matches!(standing.budget.on_exceed, OnExceed::Downgrade(_))
+        && (standing.percent() >= 100 || standing.spent.n_unpriced > 0)
 }
 
 /// Returns the model that a person chose with `/model` since the session's last answer.

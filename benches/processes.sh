@@ -27,8 +27,11 @@ else
     cmat="$PWD/target/release/cmat"
 fi
 cache="${CMAT_CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cmat-ci}"
-if command -v npm >/dev/null && [ ! -x "$cache/ccusage/node_modules/.bin/ccusage" ]; then
-    npm install --silent --prefix "$cache/ccusage" ccusage >&2 || echo "(ccusage could not be installed)"
+ccusage="$cache/ccusage/node_modules/.bin/ccusage"
+if command -v npm >/dev/null && ! "$ccusage" --version >/dev/null 2>&1; then
+    # Its program by name: npm passes over the one of a version that is not there yet.
+    program="@ccusage/ccusage-$(node -p 'process.platform + "-" + process.arch')"
+    npm install --silent --prefix "$cache/ccusage" ccusage "$program" >&2 || echo "(ccusage could not be installed)"
 fi
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/cmat-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -211,8 +214,11 @@ corpus() {
         echo "(ripgrep is not installed)"
     fi
     row 'cat | wc -l' 3 true bash -c "find '$projects' -name '*.jsonl' -print0 | xargs -0 cat | wc -l"
-    local ccusage="$cache/ccusage/node_modules/.bin/ccusage"
-    if [ -x "$ccusage" ]; then row 'ccusage daily' 3 true "$ccusage" daily --offline; else echo "(ccusage is not installed)"; fi
+    if "$ccusage" --version >/dev/null 2>&1; then
+        row 'ccusage daily' 3 true "$ccusage" daily --offline
+    else
+        echo "(ccusage is not installed)"
+    fi
     row 'cmat reconcile --all, first time' 3 fresh "$cmat" reconcile --all
     row 'the same again, nothing changed' 5 true "$cmat" reconcile --all
     row 'one stat per file' 5 true find "$projects" -name '*.jsonl' -size +0

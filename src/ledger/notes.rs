@@ -69,9 +69,6 @@ impl Recording<'_> {
                 *first = at.min(*first);
             }
         }
-        if !earliest.is_empty() {
-            self.known = Known::default();
-        }
         for (session, at) in earliest {
             let mut later = self.placed(
                 "request.id IN (SELECT request FROM appearance WHERE session = ?1 AND at >= ?2)",

@@ -70,8 +70,6 @@ pub(super) struct Owner {
     /// When its runs ended.
     ends: Vec<Timestamp>,
     bindings: Vec<StoredBinding>,
-    /// In the order of their times.
-    prompts: Vec<(Timestamp, Option<String>)>,
     /// Pull requests, with the branch that the session was on.
     links: Vec<(Option<String>, Link)>,
 }
@@ -111,6 +109,7 @@ impl Recording<'_> {
             let of_branch = self.of_branch(project, branch)?;
             self.known.branches.entry(project).or_default().insert(branch.to_owned(), of_branch);
         }
+        let prompt = self.statements()?.prompt_before(owner, at)?;
         let Known { owners, projects, branches, .. } = &self.known;
         let (of_owner, OfProject { said, rules }) = (&owners[&owner], &projects[&project]);
         let is_here = |worktree: &Option<Vec<u8>>| worktree.is_some() && *worktree == of_owner.worktree;
@@ -151,7 +150,7 @@ impl Recording<'_> {
             agent: circumstances.and_then(|binding| binding.agent.clone()),
             tags: circumstances.and_then(|binding| binding.tags.clone()),
             user: user.and_then(|binding| binding.user.clone()).or_else(|| rules.user.clone()),
-            command: attribution::command(&of_owner.prompts, at).map(str::to_owned),
+            command: attribution::command(prompt.as_slice(), at).map(str::to_owned),
             ticket: of_branch.and_then(|branch| branch.ticket.clone()),
             pr,
             commit: of_branch.and_then(|branch| attribution::commit(&branch.commits, at)).map(str::to_owned),
@@ -189,17 +188,9 @@ impl Recording<'_> {
             .collect::<Result<_, _>>()?;
         let ends = ends.into_iter().map(instant).collect::<Result<Vec<_>, _>>()?;
         attribution::follow(&mut bindings, &ends);
-        let mut statement = self
-            .transaction
-            .prepare_cached("SELECT at, command FROM prompt WHERE session = ?1 ORDER BY at")?;
-        let mut rows = statement.query([session])?;
-        let mut prompts = Vec::new();
-        while let Some(row) = rows.next()? {
-            prompts.push((instant(row.get(0)?)?, row.get(1)?));
-        }
         let links = self.links("branch, at, pr FROM pr_link WHERE session = ?1", [session])?;
         let project_path = path.map(path_from);
-        Ok(Owner { project, project_path, worktree, as_said, ends, bindings, prompts, links })
+        Ok(Owner { project, project_path, worktree, as_said, ends, bindings, links })
     }
 
     /// Reads what is known of `project`, which `owner` ran in, unless that was done.

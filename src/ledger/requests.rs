@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use rusqlite::CachedStatement;
 use rusqlite::Connection;
 use rusqlite::Row;
@@ -124,6 +125,7 @@ pub(super) struct Statements<'ledger> {
     insert: CachedStatement<'ledger>,
     appear: CachedStatement<'ledger>,
     pub(super) charge: CachedStatement<'ledger>,
+    prompt: CachedStatement<'ledger>,
 }
 
 impl fmt::Debug for Statements<'_> {
@@ -148,6 +150,9 @@ impl<'ledger> Statements<'ledger> {
                                                 request_session, excluded.request_session)",
             )?,
             charge: connection.prepare_cached(charges::INSERT)?,
+            prompt: connection.prepare_cached(
+                "SELECT at, command FROM prompt WHERE session = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
+            )?,
         })
     }
 
@@ -167,6 +172,18 @@ impl<'ledger> Statements<'ledger> {
         placement: &Placement,
     ) -> Result<(), LedgerError> {
         store_by(&mut self.insert, facts, origin_session, placement)
+    }
+
+    /// Returns when a person last asked `session` for something, at `at` or before, and by which command. (A session may
+    /// have any number of prompts: they are not kept in memory.)
+    pub(super) fn prompt_before(
+        &mut self,
+        session: i64,
+        at: Timestamp,
+    ) -> Result<Option<(Timestamp, Option<String>)>, LedgerError> {
+        let mut rows = self.prompt.query(params![session, millis(at)])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(Some((instant(row.get(0)?)?, row.get(1)?)))
     }
 
     /// Adds the lines of `record` to the appearance of `request` in `session` and `file`.

@@ -10,6 +10,7 @@ use crate::export::OPERATION;
 use crate::export::Row;
 use crate::export::SESSION;
 use crate::export::TASK;
+use crate::export::USER;
 use crate::money::Usd;
 use crate::printable::Printable;
 
@@ -87,7 +88,7 @@ pub enum Value<'a> {
 }
 
 /// All columns, in the order in which a level shows them.
-const ALL: [Column; 28] = [
+const ALL: [Column; 32] = [
     column("timestamp", Content::Timestamp),
     column("date", Content::Date),
     column("project", Content::Name(0)),
@@ -116,6 +117,10 @@ const ALL: [Column; 28] = [
     column("lower_bound", Content::LowerBound),
     column("user", Content::Name(9)),
     column("source", Content::Source),
+    column("commit", Content::Name(10)),
+    column("skill", Content::Name(11)),
+    column("command", Content::Name(12)),
+    column("mcp_server", Content::Name(13)),
 ];
 
 /// What only those see who ask for it.
@@ -203,6 +208,11 @@ impl fmt::Display for Columns {
     }
 }
 
+/// Returns whether a dimension is told without being asked for.
+pub fn is_usual(place: usize) -> bool {
+    place <= USER
+}
+
 impl Columns {
     /// Returns the columns that are written at this level.
     pub fn at(&self, level: Level) -> Vec<Column> {
@@ -216,6 +226,7 @@ impl Columns {
             (Level::Request, Content::Requests) => false,
             (Level::Daily, content) if of_request(content) => false,
             (_, Content::WebSearches | Content::LowerBound | Content::Source) => false,
+            (_, Content::Name(place)) => is_usual(place),
             _ => true,
         };
         match self {
@@ -343,4 +354,4 @@ const MAX_DIGITS: usize = 20;
 /// Pico-dollars in a dollar.
 const PICO_PER_USD: u64 = 1_000_000_000_000;
 
-const _: () = assert!(DIMENSIONS.len() == 10, "the columns name their dimensions by place");
+const _: () = assert!(DIMENSIONS.len() == 14, "the columns name their dimensions by place");

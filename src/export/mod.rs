@@ -26,8 +26,22 @@ use crate::query::Dimension;
 use crate::usage::TokenUsage;
 
 /// The dimensions that an export tells, in the order of [`Row::names`].
-pub const DIMENSIONS: [&str; 10] =
-    ["project", "branch", "ticket", "pr", "enhancement", "task", "session", "agent", "operation", "user"];
+pub const DIMENSIONS: [&str; 14] = [
+    "project",
+    "branch",
+    "ticket",
+    "pr",
+    "enhancement",
+    "task",
+    "session",
+    "agent",
+    "operation",
+    "user",
+    "commit",
+    "skill",
+    "command",
+    "mcp-server",
+];
 
 /// Returns the dimensions of an export that requests have, each with its place in [`Row::names`].
 pub fn dimensions() -> Vec<(usize, Dimension)> {

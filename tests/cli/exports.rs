@@ -4,6 +4,7 @@ use std::fs;
 
 use insta::assert_snapshot;
 use serde_json::Value;
+use serde_json::json;
 
 use crate::harness::OPUS;
 use crate::harness::SONNET;
@@ -58,6 +59,29 @@ fn an_export_is_a_cost_command_too_and_tells_little_as_more_than_nothing() {
     ,0.00135
     --- stderr
     3 requests, $0.0110 → stdout
+    ");
+}
+
+#[test]
+fn what_a_request_was_made_by_is_told_to_whoever_asks() {
+    let mut made = request("m", SONNET, [10, 1, 0, 0]);
+    made["attributionSkill"] = "pdf".into();
+    made["attributionMcpServer"] = "github".into();
+    let asked = json!({
+        "type": "user", "uuid": "p", "timestamp": "2026-11-20T11:59:00Z",
+        "message": {"content": "<command-message>review</command-message>\n<command-name>/review</command-name>"},
+    });
+    let project = TestProject::new().session("s", &[asked, made]);
+    project.stdout(["reconcile", "--all"]);
+    let columns = ["--columns", "request,skill,command,mcp_server,commit,task"];
+    assert_snapshot!(printed(&project, &[&["csv", "-"][..], &columns].concat()), @r"
+    request,skill,command,mcp_server,commit,task
+    m,pdf,/review,github,,
+    ");
+    let daily = ["csv", "-", "--level", "daily", "--columns", "date,mcp_server,cost_usd"];
+    assert_snapshot!(printed(&project, &daily), @r"
+    date,mcp_server,cost_usd
+    2026-11-20,github,0.000045
     ");
 }
 
@@ -269,7 +293,7 @@ fn what_cannot_be_exported_is_told() {
     let project = TestProject::new();
     assert_snapshot!(project.run(["export", "csv", "-", "--columns", "date,weather"]), @r"
     --- stderr
-    error: invalid value 'date,weather' for '--columns <COLUMNS>': `weather` is no column: expected `legacy`, `all` or some of timestamp, date, project, branch, ticket, pr, enhancement, task, session, request, agent, operation, model, requests, input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens, web_search_requests, list_cost_usd, discount_usd, cost_usd, price_id, estimated, lower_bound, user, source, cost_reported_usd
+    error: invalid value 'date,weather' for '--columns <COLUMNS>': `weather` is no column: expected `legacy`, `all` or some of timestamp, date, project, branch, ticket, pr, enhancement, task, session, request, agent, operation, model, requests, input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens, cache_read_tokens, web_search_requests, list_cost_usd, discount_usd, cost_usd, price_id, estimated, lower_bound, user, source, commit, skill, command, mcp_server, cost_reported_usd
 
     For more information, try '--help'.
     --- exit 2

@@ -28,8 +28,10 @@ use crate::export::Export;
 use crate::export::Exported;
 use crate::export::Row;
 use crate::export::accounting::Journal;
+use crate::export::column;
 use crate::export::column::Column;
 use crate::export::column::Columns;
+use crate::export::column::Content;
 use crate::export::column::Level;
 use crate::export::csv::Csv;
 use crate::export::daily::Daily;
@@ -73,7 +75,7 @@ pub(super) fn run(args: &ExportArgs, context: &mut Context<'_>) -> anyhow::Resul
     let (before, amounts) = (before(&selection, context), context.amounts());
     let writing = Writing { args, columns, before, budgets, billing, amounts };
     destination.begin(&writing)?;
-    let exported = stream(&mut destination, &books, &selection, &context.config.calendar)?;
+    let exported = stream(&mut destination, &books, &selection, &writing.columns, &context.config.calendar)?;
     let name = destination.end()?;
     tell(args, &exported, &name, context);
     let certainty =
@@ -91,8 +93,8 @@ fn columns(args: &ExportArgs) -> anyhow::Result<Vec<Column>> {
         return Err(Usage("`--partition` is for parquet".to_owned()).into());
     }
     let usual = match args.form {
-        ExportForm::Csv => Columns::Usual,
-        _ => Columns::All,
+        ExportForm::Json | ExportForm::Parquet => Columns::All,
+        _ => Columns::Usual,
     };
     Ok(args.columns.clone().unwrap_or(usual).at(level(args)))
 }
@@ -157,9 +159,12 @@ fn stream(
     destination: &mut Destination<'_>,
     books: &crate::booking::Books,
     selection: &Selection,
+    columns: &[Column],
     calendar: &Calendar,
 ) -> anyhow::Result<Exported> {
-    let told = export::dimensions();
+    let mut told = export::dimensions();
+    let is_column = |place: usize| columns.iter().any(|column| column.content == Content::Name(place));
+    told.retain(|(place, _)| column::is_usual(*place) || is_column(*place));
     let dimensions: Vec<Dimension> = told.iter().map(|(_, dimension)| dimension.clone()).collect();
     let places: Vec<usize> = told.iter().map(|(place, _)| *place).collect();
     let mut rates = Rates::new(books.ledger.prices()?);

@@ -294,6 +294,48 @@ CREATE TABLE stale_rollup (                 -- sessions to be rolled up before t
     session INTEGER PRIMARY KEY REFERENCES session (id)
 ) STRICT;
 
+CREATE TABLE rollup_total (                 -- derived: what `rollup` comes to at all times, for budgets without an end
+    key TEXT PRIMARY KEY,                   -- JSON of the next eight, as in `rollup`
+    model TEXT NOT NULL,
+    project INTEGER,
+    task INTEGER,
+    enhancement TEXT,
+    branch TEXT,
+    agent TEXT,
+    bound_agent TEXT,
+    tags TEXT,
+    n_rows INTEGER NOT NULL,
+    micro_cost INTEGER NOT NULL,            -- all kinds of cost together
+    pico_cost INTEGER NOT NULL,
+    micro_dearer INTEGER NOT NULL,
+    pico_dearer INTEGER NOT NULL,
+    n_unpriced INTEGER NOT NULL,            -- requests without a price
+    n_estimated INTEGER NOT NULL            -- rows with a price that was guessed
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER rollup_added AFTER INSERT ON rollup BEGIN
+    INSERT INTO rollup_total
+    VALUES (json_array(new.model, new.project, new.task, new.enhancement, new.branch, new.agent, new.bound_agent, new.tags),
+            new.model, new.project, new.task, new.enhancement, new.branch, new.agent, new.bound_agent, new.tags, 1,
+            new.micro_input + new.micro_output + new.micro_cache_write_5m + new.micro_cache_write_1h + new.micro_cache_read + new.micro_web_search,
+            new.pico_input + new.pico_output + new.pico_cache_write_5m + new.pico_cache_write_1h + new.pico_cache_read + new.pico_web_search,
+            new.micro_dearer, new.pico_dearer, new.requests * new.unpriced, new.estimated)
+    ON CONFLICT DO UPDATE SET
+        n_rows = n_rows + 1, micro_cost = micro_cost + excluded.micro_cost, pico_cost = pico_cost + excluded.pico_cost,
+        micro_dearer = micro_dearer + excluded.micro_dearer, pico_dearer = pico_dearer + excluded.pico_dearer,
+        n_unpriced = n_unpriced + excluded.n_unpriced, n_estimated = n_estimated + excluded.n_estimated;
+END;
+CREATE TRIGGER rollup_removed AFTER DELETE ON rollup BEGIN
+    UPDATE rollup_total SET
+        n_rows = n_rows - 1,
+        micro_cost = micro_cost - (old.micro_input + old.micro_output + old.micro_cache_write_5m + old.micro_cache_write_1h + old.micro_cache_read + old.micro_web_search),
+        pico_cost = pico_cost - (old.pico_input + old.pico_output + old.pico_cache_write_5m + old.pico_cache_write_1h + old.pico_cache_read + old.pico_web_search),
+        micro_dearer = micro_dearer - old.micro_dearer, pico_dearer = pico_dearer - old.pico_dearer,
+        n_unpriced = n_unpriced - old.requests * old.unpriced, n_estimated = n_estimated - old.estimated
+    WHERE key = json_array(old.model, old.project, old.task, old.enhancement, old.branch, old.agent, old.bound_agent, old.tags);
+    DELETE FROM rollup_total WHERE key = json_array(old.model, old.project, old.task, old.enhancement, old.branch, old.agent, old.bound_agent, old.tags) AND n_rows = 0;
+END;
+
 CREATE TABLE projection (                   -- what the task queues say of a task
     task INTEGER NOT NULL REFERENCES task (id),
     queue BLOB NOT NULL,                    -- path of the task queue

@@ -20,7 +20,9 @@ use crate::ledger::rollup::COSTS;
 use crate::ledger::unsigned;
 use crate::money::Usd;
 use crate::period::Calendar;
+use crate::period::Period;
 use crate::period::Unit;
+use crate::query::Dimension;
 use crate::query::Filter;
 
 impl Ledger {
@@ -68,41 +70,71 @@ impl Ledger {
                 _ => format!("sum(CASE WHEN {is_trusted} THEN {own} ELSE {part}_dearer END)"),
             }
         };
+        let sum_of_all = |part: &str| match trusted {
+            [] => format!("sum({part}_dearer)"),
+            _ => format!("sum(CASE WHEN {is_trusted} THEN {part}_cost ELSE {part}_dearer END)"),
+        };
         let cost = match trusted {
             [] => "dearer".to_owned(),
             _ => format!("CASE WHEN {is_trusted} THEN cost ELSE dearer END"),
         };
-        let rolled_up = format!(
-            "SELECT {key}, coalesce({}, 0), coalesce({}, 0), coalesce(sum(requests) FILTER (WHERE unpriced), 0),
-                    coalesce(max(estimated), 0)
-             FROM (SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)) AS fact{rest}{grouped}",
-            sum("micro"),
-            sum("pico"),
-        );
+        let (micro, pico) = (sum("micro"), sum("pico"));
+        // Negative for what is rolled up of sessions that changed since: it is part of the totals.
+        let rolled_up = |rows: &str, sign: &str| {
+            format!(
+                "SELECT {key}, {sign}coalesce({micro}, 0), {sign}coalesce({pico}, 0),
+                        {sign}coalesce(sum(requests) FILTER (WHERE unpriced), 0), {sign}coalesce(sum(estimated), 0)
+                 FROM ({rows}) AS fact{rest}{grouped}"
+            )
+        };
         // The cross joins make SQLite begin with the few sessions that are not rolled up.
+        let changed =
+            "SELECT rollup.* FROM stale_rollup CROSS JOIN rollup ON rollup.owner = stale_rollup.session";
+        let unchanged = "SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)";
         let others = format!(
             "SELECT {key}, coalesce(sum(({cost}) / 1000000), 0), coalesce(sum(({cost}) % 1000000), 0),
-                    count(*) FILTER (WHERE unpriced IS NOT NULL AND part = 0), coalesce(max(estimated), 0)
+                    count(*) FILTER (WHERE unpriced IS NOT NULL AND part = 0), coalesce(sum(estimated), 0)
              FROM (SELECT request.*, charge.model, charge.part, charge.cost, charge.dearer, charge.unpriced,
                           charge.estimated
                    FROM stale_rollup CROSS JOIN request ON request.owner = stale_rollup.session
                    CROSS JOIN charge ON charge.request = request.id) AS fact{rest}{grouped}"
         );
-        // Both see the same state, whoever rolls up meanwhile.
+        let mut texts = vec![others];
+        if apart_by.is_none() && has_totals(filter) {
+            texts.push(format!(
+                "SELECT {key}, coalesce({}, 0), coalesce({}, 0), coalesce(sum(n_unpriced), 0),
+                        coalesce(sum(n_estimated), 0)
+                 FROM rollup_total AS fact{rest}",
+                sum_of_all("micro"),
+                sum_of_all("pico"),
+            ));
+            texts.push(rolled_up(changed, "-"));
+        } else {
+            texts.push(rolled_up(unchanged, ""));
+        }
+        // All see the same state, whoever rolls up meanwhile.
         let state = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;
-        let mut found: BTreeMap<i64, Spent> = BTreeMap::new();
-        for text in [rolled_up, others] {
+        let mut sums: BTreeMap<i64, (i128, i64, i64)> = BTreeMap::new();
+        for text in texts {
             let mut statement = state.prepare_cached(&text)?;
             let mut rows = statement.query(parameters.as_slice())?;
             while let Some(row) = rows.next()? {
                 let (micro, pico): (i64, i64) = (row.get(1)?, row.get(2)?);
-                let spent = found.entry(row.get(0)?).or_default();
-                spent.cost += Usd::from_pico(i128::from(micro) * 1_000_000 + i128::from(pico));
-                spent.n_unpriced += unsigned(row.get(3)?)?;
-                spent.estimated |= row.get::<_, bool>(4)?;
+                let (cost, n_unpriced, n_estimated) = sums.entry(row.get(0)?).or_default();
+                *cost += i128::from(micro) * 1_000_000 + i128::from(pico);
+                *n_unpriced += row.get::<_, i64>(3)?;
+                *n_estimated += row.get::<_, i64>(4)?;
             }
         }
-        Ok(found)
+        let spent = |(cost, n_unpriced, n_estimated): (i128, i64, i64)| -> Result<Spent, LedgerError> {
+            Ok(Spent {
+                cost: Usd::from_pico(cost),
+                n_unpriced: unsigned(n_unpriced)?,
+                estimated: n_estimated > 0,
+            })
+        };
+        let found = sums.into_iter().map(|(key, sums)| Ok((key, spent(sums)?)));
+        found.collect()
     }
 
     /// Returns how many sessions are not rolled up.
@@ -113,4 +145,22 @@ impl Ledger {
                 .query_row([], |row| row.get(0))?,
         )
     }
+}
+
+/// Returns whether the totals of all times tell apart what the filter asks for.
+fn has_totals(filter: &Filter) -> bool {
+    let is_told_apart = |dimension: &Dimension| {
+        matches!(
+            dimension,
+            Dimension::Project
+                | Dimension::Task
+                | Dimension::Enhancement
+                | Dimension::Branch
+                | Dimension::Agent
+                | Dimension::Tag(_)
+                | Dimension::Model
+        )
+    };
+    filter.period == Period::ALL
+        && filter.conditions.iter().all(|condition| is_told_apart(&condition.dimension))
 }

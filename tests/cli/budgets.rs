@@ -391,3 +391,82 @@ fn a_tag_with_its_value_is_a_scope() {
     --- exit 1
     ");
 }
+
+/// Asserts that what each budget counts is what a report of the same requests says.
+#[track_caller]
+fn assert_counted(project: &TestProject, what: &str) {
+    let json = |args: &[&str]| -> Value { serde_json::from_str(&project.stdout(args)).unwrap() };
+    let stands = json(&["budget", "status", "--json"]);
+    let rows = stands["rows"].as_array().unwrap();
+    assert!(rows.len() >= 6, "{stands}");
+    for row in rows {
+        let (scope, name) = (row["scope"].as_str().unwrap(), row["name"].as_str().unwrap_or_default());
+        let dimension = scope.split(':').next().unwrap();
+        let condition = match dimension {
+            "user" => None,
+            "tag" => Some(format!("tag:{}", name)),
+            _ => Some(format!("{dimension}={name}")),
+        };
+        let mut args = vec!["report", "--by", "model", "--json"];
+        args.extend(condition.iter().flat_map(|condition| ["--where", condition.as_str()]));
+        let seen = project.run(&args);
+        let report: Value = serde_json::from_str(seen.lines().next().unwrap_or_default()).unwrap_or_default();
+        let spent = report["totals"]["cost_usd"].as_str().unwrap_or("0");
+        assert_eq!(row["spent_usd"], spent, "{what}: {scope} {name}\n{seen}");
+    }
+}
+
+#[test]
+fn a_total_is_exact_whatever_becomes_of_its_requests() {
+    let mut project = TestProject::new().task("t-1", "login").task("t-2", "login");
+    for (n, (model, branch)) in
+        [(SONNET, "main"), (OPUS, "feature/x"), ("who-knows", "main"), (OPUS, "main"), (SONNET, "main")]
+            .into_iter()
+            .enumerate()
+    {
+        let requests: Vec<Value> = (0..3)
+            .map(|m| {
+                let mut made = request(&format!("msg_{n}_{m}"), model, [100 * m, 7_777 + m, 1_000, 50_000]);
+                made["gitBranch"] = branch.into();
+                made
+            })
+            .collect();
+        project = project.session(&format!("s-{n}"), &requests);
+    }
+    let mut config = String::new();
+    for scope in
+        ["user", "task:t-1", "enhancement:login", "branch:main", "agent:implementer", "tag:chapter=3"]
+    {
+        config += &format!("[[budget]]\nscope = '{scope}'\nperiod = 'total'\nlimit = '100'\n");
+    }
+    config += &format!("[[budget]]\nscope = 'model:{OPUS}'\nperiod = 'total'\nlimit = '100'\n");
+    project.write_user_config(&config);
+    let project = project.env("CMAT_TAGS", "chapter=3");
+    for (session, task) in [("s-0", "t-1"), ("s-1", "t-2"), ("s-2", "t-1"), ("s-4", "t-1")] {
+        project.end_session(task, session);
+        assert_counted(&project, session);
+    }
+    project.run(["reconcile", "--all"]);
+    assert_counted(&project, "reconcile");
+    // A session that goes on: what is rolled up of it does not count twice, nor what comes to it twice.
+    let path = project.transcript_path("s-0");
+    let text = fs::read_to_string(&path).unwrap();
+    let more = text.lines().next().unwrap().replace("msg_0_0", "msg_more");
+    fs::write(&path, format!("{text}{more}\n{more}\n")).unwrap();
+    project.end_session("t-1", "s-0");
+    assert_counted(&project, "more");
+    project.run(["task", "assign", "s-0", "t-2"]);
+    assert_counted(&project, "assign");
+    project.write(
+        ".claude/data/models.json",
+        r#"{"models":[{"id":"who-knows","pricing":{"input":1,"output":2}}]}"#,
+    );
+    project.run(["reprice"]);
+    assert_counted(&project, "reprice");
+    project.run(["reattribute"]);
+    assert_counted(&project, "reattribute");
+    project.run(["forget", "s-1"]);
+    assert_counted(&project, "forget");
+    project.run(["forget", "--before", "2030-01-01"]);
+    assert_counted(&project, "forget all");
+}

@@ -338,6 +338,19 @@ fn what_a_repositorys_settings_put_into_the_environment_loosens_nothing() {
 }
 
 #[test]
+fn a_total_counts_a_session_that_goes_on_once() {
+    let project = project(1);
+    project.stdout(["budget", "set", "--total", "0.60"]);
+    assert!(project.prompt().contains("user $0.5000 of $0.6000 (total)"));
+    // Now all of it is rolled up, and then some of it changes.
+    project.stdout(["report"]);
+    project.append("s-1", &half_a_dollar("msg_more"));
+    assert!(project.prompt().contains("user $1.0000 of $0.6000"));
+    project.stdout(["report"]);
+    assert!(project.prompt().contains("user $1.0000 of $0.6000"));
+}
+
+#[test]
 fn an_agent_cannot_have_its_spending_forgotten() {
     let project = project(1);
     assert!(project.prompt().contains("systemMessage"));

@@ -74,8 +74,9 @@ impl Recording<'_> {
                 "request.id IN (SELECT request FROM appearance WHERE session = ?1 AND at >= ?2)",
                 [session, at],
             )?;
-            // Another session's file may show a request of this one.
-            later.extend(self.placed("request.shared AND owner = ?1", [session])?);
+            // Another session's file may show a request of this one. The plus makes SQLite look at the few shared requests
+            // instead of all that the session owns.
+            later.extend(self.placed("request.shared AND +owner = ?1", [session])?);
             later.retain(|placed| placed.present.owner == session);
             self.place_again(&later)?;
         }

@@ -49,6 +49,6 @@ measure 'hook, default deadline (1.2 s)' bash -c hook
 measure 'hook of the next session end' bash -c hook
 measure 'reconcile reads on to the end' "$cmat" reconcile --all
 cat "$work/said"
-found=$("$cmat" costs show task_1 --json | sed 's/.*"requests":\([0-9]*\).*/\1/')
+found=$("$cmat" costs show task_1 --json | grep -o "\"requests\":[0-9]*" | head -n 1 | cut -d: -f2)
 [ "$found" = "$n_requests" ] || { echo "of $n_requests requests $found are recorded"; exit 1; }
 echo "each request is recorded once"

@@ -1,4 +1,4 @@
-//! Any bytes as a transcript: read in one piece or in small slices, it holds the same.
+//! Any bytes as a transcript: read in one piece, in small slices or read on after it grew, it holds the same.
 
 #![no_main]
 
@@ -8,7 +8,9 @@ use std::io::BufReader;
 use cmat::id::SessionId;
 use cmat::transcript::Position;
 use cmat::transcript::Reader;
+use cmat::transcript::holds_usage;
 use cmat::usage::UsageRecord;
+use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
 /// The most tokens of a kind that a line is believed.
@@ -21,6 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(whole.records, parts.records);
     assert_eq!(whole.n_skipped, parts.n_skipped);
     assert_eq!((whole.end, whole.torn), (parts.end, parts.torn));
+    assert_eq!(whole.first_own_line, parts.first_own_line);
+    assert_eq!(whole.first_own_line, read_on(text, usize::from(*size)));
     for record in whole.records.values() {
         let tokens = &record.facts.tokens;
         assert!([tokens.input, tokens.output, tokens.cache_read].iter().all(|count| *count <= MOST_TOKENS));
@@ -37,10 +41,33 @@ fn read(text: &[u8], max_bytes: u64) -> All {
         assert!(slice.end.offset >= all.end.offset);
         (all.end, all.torn) = (slice.end, slice.torn.is_some());
         all.n_skipped += slice.n_skipped;
+        join(&mut all.first_own_line, slice.first_own_line);
         all.add(slice.records);
         if slice.finished {
             return all;
         }
+    }
+}
+
+/// Returns whose lines `text` says they are, read on by a new reader after it grew by `step` bytes each time.
+fn read_on(text: &[u8], step: usize) -> BTreeMap<SessionId, Timestamp> {
+    let mut first = BTreeMap::new();
+    let mut from = Position::default();
+    for end in (0..text.len()).step_by(step.max(text.len() / 64).max(1)).chain([text.len()]) {
+        let (before, rest) = text[..end].split_at(usize::try_from(from.offset).expect("a small file"));
+        let reader = Reader::new(rest, from, SessionId::new("s").expect("a short id"));
+        let mut reader = if holds_usage(before) { reader } else { reader.before_usage() };
+        let slice = reader.next_slice(u64::MAX).expect("memory can be read");
+        from = slice.end;
+        join(&mut first, slice.first_own_line);
+    }
+    first
+}
+
+fn join(first: &mut BTreeMap<SessionId, Timestamp>, more: BTreeMap<SessionId, Timestamp>) {
+    for (session, at) in more {
+        let known = first.entry(session).or_insert(at);
+        *known = at.min(*known);
     }
 }
 
@@ -49,6 +76,7 @@ fn read(text: &[u8], max_bytes: u64) -> All {
 struct All {
     records: BTreeMap<String, UsageRecord>,
     n_skipped: u64,
+    first_own_line: BTreeMap<SessionId, Timestamp>,
     end: Position,
     torn: bool,
 }

@@ -76,8 +76,18 @@ impl Recording<'_> {
 
     /// Places all requests that `session` owns; returns those that came to another project.
     pub(super) fn place_all_of(&mut self, session: i64) -> Result<Vec<i64>, LedgerError> {
-        let owned = self.placed("request.owner = ?1", [session])?;
-        self.place_again(&owned)
+        // Their numbers first: what is known of each request of a large session would fill the memory.
+        let owned = self
+            .transaction
+            .prepare_cached("SELECT id FROM request WHERE owner = ?1")?
+            .query_map([session], |row| row.get(0))?
+            .collect::<Result<Vec<i64>, _>>()?;
+        let mut moved = Vec::new();
+        for request in owned {
+            let placed = self.placed("request.id = ?1", [request])?;
+            moved.extend(self.place_again(&placed)?);
+        }
+        Ok(moved)
     }
 
     /// Places all requests of `project` that were made on `branch`.

@@ -267,3 +267,56 @@ fn smallest<T: Ord>(mine: Option<T>, theirs: Option<T>) -> Option<T> {
         (mine, theirs) => mine.or(theirs),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A copy of one request, as far as it had come.
+    fn copy(output: u64, stop_reason: Option<&str>, searches: u64) -> RequestFacts {
+        RequestFacts {
+            key: RequestKey::Message(MessageId::new("msg_1").unwrap()),
+            request_id: None,
+            tokens: RawTokens { output, ..RawTokens::default() },
+            flags: Flags {
+                stop_reason: stop_reason.map(str::to_owned),
+                model: ModelId::new("claude-opus-4-8").unwrap(),
+                requested_model: None,
+                speed: None,
+                service_tier: None,
+                inference_geo: None,
+                web_search_requests: searches,
+                iterations: Vec::new(),
+                empty_content: false,
+            },
+            origin: Origin {
+                timestamp: Timestamp::UNIX_EPOCH,
+                sidechain: false,
+                session: SessionId::new("s").unwrap(),
+                branch: None,
+                cwd: None,
+                agent_id: None,
+                agent: None,
+                skill: None,
+                mcp_server: None,
+                client_version: None,
+            },
+            complete: stop_reason.is_some(),
+            conflicting: false,
+        }
+    }
+
+    #[test]
+    fn what_a_request_did_is_what_its_last_copy_says_whichever_comes_first() {
+        let [begun, stopped, told] = [copy(3, None, 9), copy(3, Some("end_turn"), 1), copy(120, None, 2)];
+        for (one, other, expected) in
+            [(&begun, &stopped, 1), (&begun, &told, 2), (&stopped, &told, 2), (&begun, &copy(3, None, 4), 9)]
+        {
+            for (first, second) in [(one, other), (other, one)] {
+                let mut merged = first.clone();
+                merged.merge(second);
+                assert_eq!(merged.flags.web_search_requests, expected, "{first:?} {second:?}");
+            }
+        }
+    }
+}

@@ -192,6 +192,39 @@ fn the_trial_of_the_hook_records_nothing() {
 }
 
 #[test]
+fn hooks_that_hold_budgets_run_and_their_trial_leaves_the_ledger_as_it_is() {
+    let mut request = request("m-1", SONNET, [0, 20_000, 0, 0]);
+    request["timestamp"] = "2026-11-21T11:59:00.000Z".into();
+    let project = project().session("s-1", &[request]);
+    project.stdout(["init", "--global"]);
+    // Of what is left of a budget a session that begins is told.
+    project.stdout(["set-budget", "--daily", "0.35"]);
+    assert_snapshot!(steady(&check(&project, "hook runs")), @"ok | on-session-end-cost.sh → cmat, in 11 ms, at 4 events | -");
+    project.stdout(["init", "--enforce"]);
+    project.stdout(["reconcile"]);
+    let ledger = project.cmat_home().join("ledger.db");
+    let counts = || {
+        let ledger = rusqlite::Connection::open(&ledger).unwrap();
+        let count = |table: &str| -> i64 {
+            ledger.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        ["session", "notice", "audit"].map(count)
+    };
+    let before = counts();
+    let seen = project.run(["doctor"]);
+    let runs: Vec<_> = seen.lines().filter(|line| line.contains(" hook runs  ")).map(steady).collect();
+    assert_snapshot!(runs.join("\n"), @"
+    ok   hook runs              on-session-end-cost.sh → cmat, in 11 ms, at 4 events
+    ok   hook runs              cmat → cmat, in 11 ms
+    ok   hook runs              cmat → cmat, in 11 ms
+    ");
+    assert_eq!(counts(), before);
+    // Without a budget it is reached all the same.
+    fs::remove_file(project.home().join(".config/cmat/config.toml")).unwrap();
+    assert!(!project.run(["doctor"]).contains("without reaching"), "{seen}");
+}
+
+#[test]
 fn a_hook_that_does_not_run() {
     let project = installed();
     let script = project.project().join(SCRIPT);

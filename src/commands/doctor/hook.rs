@@ -34,6 +34,9 @@ const NOT_FOUND: i32 = 127;
 /// The exit code of a shell that may not run a command.
 const NOT_EXECUTABLE: i32 = 126;
 
+/// How much of what a hook printed is shown.
+const MAX_SHOWN_CHARS: usize = 200;
+
 /// A hook and where it stands.
 struct Found {
     scope: Scope,
@@ -170,8 +173,10 @@ fn runs_at(hook: &Installed, site: &Site<'_>) -> Result<Duration, Check> {
             "ended without reaching cmat: its script does not find the program".to_owned(),
             &path_fix(),
         ),
-        Some(Some(0)) if !stdout.is_empty() => {
-            failed(format!("printed `{stdout}`: stdout must be empty"), init)
+        Some(Some(0)) if !(stdout.is_empty() || speaks(event) && is_object(&stdout)) => {
+            let shown: String = stdout.chars().take(MAX_SHOWN_CHARS).collect();
+            let expected = if speaks(event) { "expected one JSON object" } else { "stdout must be empty" };
+            failed(format!("printed `{shown}`: {expected}"), init)
         }
         Some(Some(0)) => Ok(took),
         Some(code) => {
@@ -179,6 +184,15 @@ fn runs_at(hook: &Installed, site: &Site<'_>) -> Result<Duration, Check> {
             failed(format!("ended with {code}: {stderr}"), init)
         }
     }
+}
+
+/// Returns whether budgets may say something at an event.
+fn speaks(event: &str) -> bool {
+    matches!(event, "SessionStart" | "UserPromptSubmit" | "PreToolUse")
+}
+
+fn is_object(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
 }
 
 /// Returns a command up to the name of cmat's script, if it runs that: what follows is the event.

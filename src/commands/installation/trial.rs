@@ -1,5 +1,6 @@
 //! Runs an installed hook command as Claude Code would, where it can do no harm.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
@@ -16,11 +17,16 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::disk::backoff::Backoff;
+use crate::disk::replace;
+use crate::disk::replace::Access;
 use crate::ledger;
 use crate::outbox::Outbox;
 
 /// How long the hook is waited for; its own deadline is far below.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much of what it prints is looked at, in bytes.
+const MAX_SHOWN_BYTES: u64 = 1 << 16;
 
 /// Variables that would have the hook record something, or give it another deadline than Claude Code does.
 const UNSET: [&str; 8] = [
@@ -34,6 +40,10 @@ const UNSET: [&str; 8] = [
     "CMAT_DEADLINE_MS",
 ];
 
+/// The budget of a trial: a check that finds none would end before it reaches a ledger. Nothing is spent of it.
+const BUDGET: &str =
+    "[[budget]]\nscope = \"user\"\nperiod = \"total\"\nlimit = \"1\"\non_exceed = \"warn\"\n";
+
 /// What a hook command did.
 #[derive(Debug)]
 pub(in crate::commands) struct Trial {
@@ -41,7 +51,7 @@ pub(in crate::commands) struct Trial {
     pub(in crate::commands) took: Duration,
     /// How it ended; `None` if it had to be ended.
     pub(in crate::commands) status: Option<ExitStatus>,
-    /// What it printed, which should be nothing.
+    /// The first line that it printed, which should be none but where budgets speak.
     pub(in crate::commands) stdout: String,
     /// What it printed on stderr.
     pub(in crate::commands) stderr: String,
@@ -52,12 +62,15 @@ pub(in crate::commands) struct Trial {
 /// Runs `command` as at `event`: for a session without a transcript, in a project and with a data folder that go afterwards.
 pub(in crate::commands) fn run(command: &str, event: &str, config: &Config) -> io::Result<Trial> {
     let folder = tempfile::tempdir()?;
-    let (data, project) = (folder.path().join("data"), folder.path().join("project"));
+    let [data, own, project] = ["data", "config", "project"].map(|name| folder.path().join(name));
     // With a `.claude` of its own it is a project, whatever lies above it.
     std::fs::create_dir_all(project.join(".claude"))?;
+    std::fs::create_dir_all(&own)?;
+    replace::write(&own.join("config.toml"), BUDGET.as_bytes(), Access::Private).map_err(io::Error::other)?;
+    let command = elsewhere(command, &data, &own);
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]).current_dir(&config.project.worktree);
+    shell.args(["-c", &*command]).current_dir(&config.project.worktree);
     shell.env("CLAUDE_PROJECT_DIR", &config.project.worktree).env("CLAUDECODE", "1");
     shell.env("CMAT_HOME", &data).env("CMAT_PROJECT_DIR", &project);
     for name in UNSET {
@@ -88,6 +101,13 @@ pub(in crate::commands) fn run(command: &str, event: &str, config: &Config) -> i
     Ok(Trial { took, status, stdout: text(&mut stdout)?, stderr: text(&mut stderr)?, reached })
 }
 
+/// Returns the command with these folders in place of those that it names itself: its own records stay as they are.
+fn elsewhere<'a>(command: &'a str, data: &Path, own: &Path) -> Cow<'a, str> {
+    let Some((program, _folders)) = command.split_once(" --data-dir ") else { return command.into() };
+    let [data, own] = [data, own].map(|path| path.to_string_lossy().replace('\'', r"'\''"));
+    format!("{program} --data-dir '{data}' --config-dir '{own}'").into()
+}
+
 /// Returns what Claude Code would write to the hook's stdin.
 fn told(project: &Path, event: &str) -> String {
     let told = json!({
@@ -104,6 +124,6 @@ fn told(project: &Path, event: &str) -> String {
 fn text(file: &mut File) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.rewind()?;
-    file.take(1 << 10).read_to_end(&mut bytes)?;
+    file.take(MAX_SHOWN_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned())
 }

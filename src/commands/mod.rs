@@ -226,6 +226,9 @@ fn is_read(command: &Command) -> bool {
 fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     logging::to_stderr(cli.global.verbose);
     let mut config = Config::read(cli.global.project.as_deref())?;
+    for fault in &config.faults {
+        complain(&format!("Warning: {fault}; it was left out"));
+    }
     if let Some(zone) = &cli.global.timezone {
         config.calendar.zone = zone.clone();
     }

@@ -106,30 +106,22 @@ impl ConfigFile {
     /// Returns what holds: each key as the first file that sets it says, the project's `.claude/cmat.local.toml`,
     /// then its `.claude/cmat.toml`, then the user's `config.toml`.
     ///
-    /// # Errors
-    /// If one cannot be read or is not a configuration of cmat, or if the project's sets what it may not.
-    pub(super) fn in_force(worktree: &Path, user_dir: &Path) -> anyhow::Result<Self> {
+    /// A file that cannot be read, is not a configuration of cmat, or is of the project and sets what it may not, says
+    /// nothing; why is returned beside.
+    pub(super) fn in_force(worktree: &Path, user_dir: &Path) -> (Self, Vec<anyhow::Error>) {
         let files: [(PathBuf, Writer); 3] = [
             (worktree.join(".claude/cmat.local.toml"), Writer::Project),
             (worktree.join(".claude/cmat.toml"), Writer::Project),
-            Self::user_file(user_dir),
+            (user_dir.join("config.toml"), Writer::User),
         ];
-        files.iter().try_fold(Self::default(), |stronger, (path, writer)| {
-            Ok(stronger.over(Self::read(path, *writer)?))
-        })
-    }
-
-    /// Returns what the user's `config.toml` says.
-    ///
-    /// # Errors
-    /// If it cannot be read or is not a configuration of cmat.
-    pub(super) fn of_user(user_dir: &Path) -> anyhow::Result<Self> {
-        let (path, writer) = Self::user_file(user_dir);
-        Self::read(&path, writer)
-    }
-
-    fn user_file(user_dir: &Path) -> (PathBuf, Writer) {
-        (user_dir.join("config.toml"), Writer::User)
+        let mut faults = Vec::new();
+        let file = files.iter().fold(Self::default(), |stronger, (path, writer)| {
+            stronger.over(Self::read(path, *writer).unwrap_or_else(|fault| {
+                faults.push(fault);
+                Self::default()
+            }))
+        });
+        (file, faults)
     }
 
     /// Returns what both say; this file goes before the other.
@@ -161,7 +153,8 @@ impl ConfigFile {
         }
         .with_context(|| format!("cannot read `{}`", path.display()))?;
         let not_ours = || format!("`{}` is not a configuration of cmat", path.display());
-        let file = toml::from_str(&text).with_context(not_ours)?;
+        let file: Self = toml::from_str(&text).with_context(not_ours)?;
+        file.rules().with_context(not_ours)?;
         if writer == Writer::Project {
             let keys: toml::Table = toml::from_str(&text).with_context(not_ours)?;
             if let Some(key) = keys.keys().find(|key| !HARMLESS.contains(&key.as_str())) {
@@ -249,13 +242,16 @@ mod tests {
             let access = disk::replace::Access::Private;
             disk::replace::write(&folder.path().join(path), text.as_bytes(), access).unwrap();
         }
-        ConfigFile::in_force(folder.path(), folder.path()).map_err(|error| format!("{error:#}"))
+        match ConfigFile::in_force(folder.path(), folder.path()) {
+            (file, faults) if faults.is_empty() => Ok(file),
+            (_, faults) => Err(format!("{:#}", faults[0])),
+        }
     }
 
     #[test]
     fn refuses_a_configuration_that_it_does_not_understand() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(ConfigFile::in_force(folder.path(), folder.path()).is_ok());
+        assert!(ConfigFile::in_force(folder.path(), folder.path()).1.is_empty());
         let error = in_force("", "", "unknown_model = \"guess\"").unwrap_err();
         assert!(error.contains("is not a configuration of cmat"), "{error}");
         assert!(error.contains("unknown variant `guess`"), "{error}");
@@ -288,11 +284,8 @@ mod tests {
         assert_eq!(rules.order, [Origin::Branch, Origin::Environment]);
         assert_eq!(rules.names("feature/T1").ticket.as_deref(), Some("T1"));
         assert_eq!(rules.names("feature/T1").enhancement, None);
-        let error = in_force("attribution = { ticket = '(' }", "", "").unwrap().rules().unwrap_err();
-        assert!(
-            format!("{error:#}").contains("`(` is no pattern of a branch: regex parse error"),
-            "{error:#}"
-        );
+        let error = in_force("attribution = { ticket = '(' }", "", "").unwrap_err();
+        assert!(error.contains("`(` is no pattern of a branch: regex parse error"), "{error}");
         let error = in_force("attribution = { order = [\"guess\"] }", "", "").unwrap_err();
         assert!(error.contains("unknown variant `guess`"), "{error}");
     }

@@ -71,6 +71,8 @@ pub struct Config {
     pub user: String,
     /// `CMAT_NOW`: the time that a test fixes.
     pub fixed_now: Option<Timestamp>,
+    /// Why configuration files were left out, each with its file.
+    pub faults: Vec<String>,
 }
 
 /// What a hook is told by its environment.
@@ -103,39 +105,37 @@ pub struct HookEnvironment {
 impl Config {
     /// Reads the surroundings; `project` is the folder that the command line names.
     ///
+    /// A configuration file that cannot be understood is left out and told by [`Self::faults`]: what a repository says
+    /// must not keep anybody from asking what was spent.
+    ///
     /// # Errors
-    /// If there is neither a home folder nor `CMAT_HOME`, or if a configuration file or `CMAT_TZ` cannot be
-    /// understood.
+    /// If there is neither a home folder nor `CMAT_HOME`, or if `CMAT_TZ` is no time zone.
     pub fn read(project: Option<&Path>) -> anyhow::Result<Self> {
-        let surroundings = Self::without_file(project)?;
-        let file = ConfigFile::in_force(&surroundings.project.worktree, &surroundings.user_dir)?;
-        surroundings.with(&file)
+        let read = Self::without_file(project)?.with_files();
+        match variable("CMAT_TZ").map(|name| time_zone(&name.to_string_lossy()).context("CMAT_TZ")) {
+            Some(zone) => Ok(Self { calendar: Calendar { zone: zone?, ..read.calendar }, ..read }),
+            None => Ok(read),
+        }
     }
 
-    /// Reads the surroundings for a hook, which goes on whatever the files say: where one of the project's is broken,
-    /// the user's alone counts; where that one is, none.
+    /// Reads the surroundings for a hook, which goes on whatever the files and `CMAT_TZ` say.
     ///
     /// # Errors
     /// If there is neither a home folder nor `CMAT_HOME`, or no present folder.
     pub fn for_hook() -> anyhow::Result<Self> {
-        let surroundings = Self::without_file(None)?;
-        let (worktree, user_dir) = (&surroundings.project.worktree, &surroundings.user_dir);
-        let all = ConfigFile::in_force(worktree, user_dir).and_then(|file| surroundings.clone().with(&file));
-        let usable = all.or_else(|_broken| {
-            ConfigFile::of_user(user_dir).and_then(|file| surroundings.clone().with(&file))
-        });
-        Ok(usable.unwrap_or(surroundings))
+        match Self::read(None) {
+            Ok(config) => Ok(config),
+            Err(_unusable) => Ok(Self::without_file(None)?.with_files()),
+        }
     }
 
     /// Takes what the files say.
-    fn with(self, file: &ConfigFile) -> anyhow::Result<Self> {
-        let named = variable("CMAT_TZ").map(|name| time_zone(&name.to_string_lossy()).context("CMAT_TZ"));
-        let calendar = Calendar {
-            zone: named.transpose()?.or_else(|| file.zone()).unwrap_or_else(TimeZone::system),
-            week_start: file.week_start(),
-        };
-        file.rules()?;
-        Ok(Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), ..self })
+    fn with_files(self) -> Self {
+        let (file, faults) = ConfigFile::in_force(&self.project.worktree, &self.user_dir);
+        let calendar =
+            Calendar { zone: file.zone().unwrap_or_else(TimeZone::system), week_start: file.week_start() };
+        let faults = faults.iter().map(|fault| format!("{fault:#}")).collect();
+        Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), faults, ..self }
     }
 
     /// Reads the surroundings without configuration files.
@@ -174,6 +174,7 @@ impl Config {
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
             has_fixed_folders: false,
+            faults: Vec::new(),
             inside_claude_code: variable("CLAUDECODE").is_some(),
             fixed_now: variable("CMAT_NOW").and_then(|text| text.to_str()?.parse().ok()),
             user: ["USER", "LOGNAME"]
@@ -318,13 +319,12 @@ pub fn current_program() -> Option<PathBuf> {
 
 fn rules(project: Option<&Path>, user_dir: &Path, user: String) -> Rules {
     // Where no project is, there are no files of one either.
-    let of = |worktree: &Path| ConfigFile::in_force(worktree, user_dir).and_then(|file| file.rules());
     let nowhere = user_dir.join("no project");
-    let found = of(project.unwrap_or(&nowhere)).or_else(|fault| {
+    let (file, faults) = ConfigFile::in_force(project.unwrap_or(&nowhere), user_dir);
+    for fault in faults {
         tracing::warn!("{fault:#}");
-        of(&nowhere)
-    });
-    let mut rules = found.unwrap_or_default();
+    }
+    let mut rules = file.rules().unwrap_or_default();
     rules.user = Some(user);
     rules
 }

@@ -15,6 +15,9 @@ use crate::report::counted;
 pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
     let budgets = Budgets::read(site.config);
     let mut checks = vec![understood(&budgets)];
+    if let Some(fault) = site.config.faults.first() {
+        checks.push(Check::failed("configuration", fault, "mend that file: it is left out"));
+    }
     checks.extend(alerts(site)?);
     if !budgets.all.is_empty() {
         checks.push(held(site));

@@ -11,6 +11,9 @@ use crate::money::Usd;
 use crate::printable::Printable;
 use crate::report::counted;
 
+/// The finest that an amount is suggested in: hundredths of a cent, in picodollars.
+const SMALLEST_STEP: i128 = 100_000_000;
+
 /// What is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
@@ -96,11 +99,13 @@ pub fn refusal(standing: &Standing, verdict: &Verdict, estimate: Usd, stopped: S
         ));
     }
     text.push_str(&format!("\n  Why: {}", why(standing)));
-    if standing.budget.overridable {
-        let scope = quoted(&override_name(standing));
+    if standing.cause(estimate) == Some(Cause::Unpriced) {
+        text.push_str("   What gives them a price: cmat doctor");
+    } else if standing.budget.overridable {
+        let id = quoted(&standing.budget.id());
         text.push_str(&format!(
-            "   Continue, from your own terminal: cmat budget override {scope} --amount {} --for 2h --reason \"…\"",
-            suggested(standing)
+            "   Continue, from your own terminal: cmat budget override {id} --amount {} --for 2h --reason \"…\"",
+            suggested(standing, estimate)
         ));
     } else {
         text.push_str("   It cannot be overridden: ask whoever set it.");
@@ -138,22 +143,16 @@ fn why(standing: &Standing) -> String {
     }
 }
 
-fn override_name(standing: &Standing) -> String {
-    let scope = &standing.budget.scope;
-    match (scope.dimension, &scope.name) {
-        (Dimension::User, _) => "user".to_owned(),
-        _ => scope.to_string(),
+/// Returns what lets a session go on: what is missing and a fifth of the limit, rounded up to one digit of that fifth.
+fn suggested(standing: &Standing, estimate: Usd) -> Usd {
+    let fifth = (standing.budget.limit.pico() / 5).max(SMALLEST_STEP);
+    let mut step = SMALLEST_STEP;
+    while step <= fifth / 10 {
+        step *= 10;
     }
-}
-
-/// Returns a fifth of the limit, in whole dollars where it has some.
-fn suggested(standing: &Standing) -> String {
-    let fifth = standing.budget.limit.pico() / 5;
-    let one: i128 = 1_000_000_000_000;
-    match fifth / one {
-        0 => Usd::from_pico(fifth.max(one / 10_000) / (one / 10_000) * (one / 10_000)).to_string(),
-        whole => whole.to_string(),
-    }
+    let missing = (standing.spent.cost + estimate - standing.limit()).max(Usd::ZERO);
+    let wanted = missing.pico().saturating_add(fifth);
+    Usd::from_pico((wanted / step).saturating_add(i128::from(wanted % step > 0)).saturating_mul(step))
 }
 
 /// Returns a name as a shell takes it.

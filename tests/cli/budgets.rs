@@ -96,7 +96,7 @@ fn a_check_says_whether_an_amount_may_be_spent() {
     assert_snapshot!(project.run(["budget", "check", "--estimate", "0.483"]), @r#"
     --- stderr
     cmat: $0.48 more would pass the budget – user $0.52 of $1.00 (this month).
-      Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.2 --for 2h --reason "…"
+      Why: cmat budget status   Continue, from your own terminal: cmat budget override user/month --amount 0.3 --for 2h --reason "…"
     --- exit 3
     "#);
     let json: Value = serde_json::from_str(&project.stdout(["budget", "check", "--json"])).unwrap();
@@ -161,6 +161,67 @@ fn a_file_that_is_no_toml_is_said_and_stays() {
     no budget holds here; one is set with, for example:  cmat budget set --monthly 50
     --- stderr
     Warning: `[home]/.config/cmat/config.toml`, line 1: `limit`: `5,00` has a comma: write a point before cents and nothing between thousands, such as 1000.50; this budget is not enforced
+    ");
+}
+
+#[test]
+fn what_a_configuration_file_says_wrong_stops_no_question() {
+    let project = project();
+    project.write(".claude/cmat.toml", "[budgets]\ndaily = 5\n");
+    let warning = "`[project]/.claude/cmat.toml` is not a configuration of cmat";
+    let commands: [&[&str]; 4] = [
+        &["costs", "show", "task_1"],
+        &["report"],
+        &["budget", "status"],
+        &["budget", "set", "--daily", "5"],
+    ];
+    for command in commands {
+        let seen = project.run(command);
+        assert!(seen.contains(warning) && !seen.contains("--- exit"), "{command:?}: {seen}");
+    }
+    let seen = project.run(["doctor"]);
+    let check = seen.lines().find(|line| line.contains("configuration  ")).unwrap_or_default();
+    assert!(check.contains("x    ") && check.contains(warning), "{seen}");
+    // What the other files say holds all the same.
+    project.write_user_config("billing = \"subscription\"\n");
+    assert!(project.run(["report"]).contains("amounts are API value, not a bill"));
+}
+
+#[test]
+fn a_change_that_cannot_be_audited_is_not_made() {
+    let project = project();
+    project.stdout(["budget", "set", "--daily", "5"]);
+    let before = fs::read(project.user_config()).unwrap();
+    let writer = rusqlite::Connection::open(project.cmat_home().join("ledger.db")).unwrap();
+    // What makes a line of the audit impossible.
+    writer
+        .execute_batch("CREATE TRIGGER no_more BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no'); END")
+        .unwrap();
+    let seen = project.run(["budget", "set", "--daily", "50"]);
+    assert!(seen.contains("--- exit 1"), "{seen}");
+    assert_eq!(fs::read(project.user_config()).unwrap(), before);
+}
+
+#[test]
+fn the_audit_shows_what_was_loosened() {
+    let project = project();
+    project.stdout(["budget", "set", "--daily", "0.001"]);
+    project.stdout(["budget", "set", "--daily", "0.001", "--on-exceed", "warn"]);
+    project.stdout([
+        "budget",
+        "set",
+        "--daily",
+        "0.001",
+        "--downgrade-to",
+        "claude-haiku-4-5",
+        "--warn",
+        "100",
+    ]);
+    assert_snapshot!(project.stdout(["audit", "--verify"]), @"
+    2026-11-21 12:00  budget_set      user/day $0.001, block  by dana
+    2026-11-21 12:00  budget_set      user/day $0.001, warn  by dana
+    2026-11-21 12:00  budget_set      user/day $0.001, downgrade, to claude-haiku-4-5, warn [100]  by dana
+    3 lines, the chain is whole
     ");
 }
 
@@ -234,11 +295,11 @@ fn inside_claude_code_or_without_a_terminal_no_budget_is_loosened() {
     --- exit 1
     ");
     assert_eq!(fs::read(inside.user_config()).unwrap(), before);
-    assert_snapshot!(inside.stdout(["audit", "--verify"]), @r"
-    2026-11-21 12:00  budget_set      user/day $5  by dana
-    2026-11-21 12:00  refused         cmat budget override, without a terminal
-    2026-11-21 12:00  refused         cmat budget remove, without a terminal
-    2026-11-21 12:00  refused         a change of a budget, inside Claude Code, session s-9
+    assert_snapshot!(inside.stdout(["audit", "--verify"]), @"
+    2026-11-21 12:00  budget_set      user/day $5, block  by dana
+    2026-11-21 12:00  refused         cmat budget override, without a terminal  by dana
+    2026-11-21 12:00  refused         cmat budget remove, without a terminal  by dana
+    2026-11-21 12:00  refused         a change of a budget, inside Claude Code, session s-9  by dana
     4 lines, the chain is whole
     ");
 }
@@ -264,18 +325,21 @@ fn prices_of_a_repository_do_not_make_a_budget_last_longer_unless_the_user_trust
     assert_snapshot!(project.run(["budget", "check"]), @"ok: $0.3980 left – user $0.0020 of $0.4000 (today)");
 }
 
+/// Returns what a person at a terminal sees of a command.
+fn at_terminal(project: &TestProject, command: &str, now: &str) -> String {
+    let cmat = project.cmat([] as [&str; 0]).get_program().to_str().unwrap().to_owned();
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &format!("{cmat} {command}"), "/dev/null"]).current_dir(project.project());
+    project.surround(&mut script);
+    let output = script.env("CMAT_NOW", now).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).replace('\r', "")
+}
+
 #[test]
 fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
     let project = project();
     project.stdout(["budget", "set", "--daily", "0.40", "--warn", "100"]);
-    let at_terminal = |command: &str, now: &str| {
-        let cmat = project.cmat([] as [&str; 0]).get_program().to_str().unwrap().to_owned();
-        let mut script = std::process::Command::new("script");
-        script.args(["-qec", &format!("{cmat} {command}"), "/dev/null"]).current_dir(project.project());
-        project.surround(&mut script);
-        let output = script.env("CMAT_NOW", now).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).replace('\r', "")
-    };
+    let at_terminal = |command: &str, now: &str| at_terminal(&project, command, now);
     assert_snapshot!(at_terminal("budget override user/day --amount 2 --for 2h --reason 'release blocker'", "2026-11-21T12:00:00Z"), @"user/day +$2.00 until 2026-11-21 14:00 UTC");
     assert_snapshot!(at_terminal("budget override user/week --amount 2 --for 2h --reason x", "2026-11-21T12:00:00Z"), @"Error: no budget is called `user/week`: `cmat budget list` lists them");
     assert_snapshot!(at_terminal("budget override user --amount 2 --for 2h --reason ' '", "2026-11-21T12:00:00Z"), @"Error: an override needs a reason: it is what the audit says later");
@@ -291,8 +355,8 @@ fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
     ");
     assert_snapshot!(at_terminal("budget remove user", "2026-11-21T12:00:00Z"), @"user/day removed: 1 entry, from ~/.config/cmat/config.toml");
     assert_snapshot!(project.stdout(["audit", "--verify"]), @r#"
-    2026-11-21 12:00  budget_set      user/day $0.4  by dana
-    2026-11-21 12:00  override        user/day +$2 until 2026-11-21T14:00:00Z  by dana  "release blocker"
+    2026-11-21 12:00  budget_set      user/day $0.4, block, warn [100]  by dana
+    2026-11-21 12:00  override        user/day +$2 until 2026-11-21 14:00  by dana  "release blocker"
     2026-11-21 12:00  budget_removed  user/day  by dana
     3 lines, the chain is whole
     "#);
@@ -304,6 +368,25 @@ fn a_person_at_a_terminal_goes_past_a_budget_for_a_time_and_no_longer() {
         let seen = at_terminal(command, "2026-11-21T12:00:00Z");
         assert_eq!(schemas::check(&seen).as_deref(), Some(schema), "{seen}");
     }
+}
+
+#[test]
+fn an_override_says_which_budgets_it_raises_and_which_stay() {
+    let project = project();
+    project.stdout(["budget", "set", "--daily", "5", "--monthly", "9"]);
+    let managed = project.home().join("managed.toml");
+    fs::write(&managed, "[[budget]]\nscope = \"user\"\nperiod = \"day\"\nlimit = \"90\"\n").unwrap();
+    let project = project.env("CMAT_MANAGED_CONFIG", managed.to_str().unwrap());
+    let seen = at_terminal(
+        &project,
+        "budget override user --amount 0.001 --for 1h --reason x",
+        "2026-11-21T12:00:00Z",
+    );
+    assert_snapshot!(seen, @"
+    the machine's user/day stays as it is: it cannot be overridden
+    user/day +$0.001 until 2026-11-21 13:00 UTC
+    user/month +$0.001 until 2026-11-21 13:00 UTC
+    ");
 }
 
 /// A request of $0.25 on each day of November up to the 21st, but for weekends, and one of $0.25 more today.

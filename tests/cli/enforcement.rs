@@ -95,8 +95,8 @@ fn a_budget_that_is_used_up_stops_the_prompt_and_the_tool() {
     assert!(project.prompt().contains("systemMessage"));
     // The running session's own spending counts, before it has ended.
     project.append("s-1", &half_a_dollar("msg_more"));
-    assert_snapshot!(project.prompt(), @r#"{"decision":"block","reason":"cmat: budget reached – user $1.0000 of $0.6000 (today). This prompt was not sent.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason \"…\""}"#);
-    assert_snapshot!(project.tool("ls"), @r#"{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"cmat: budget reached – user $1.0000 of $0.6000 (today). The tool was not run.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason \"…\""},"continue":false,"stopReason":"cmat: budget reached – user $1.0000 of $0.6000 (today). The tool was not run.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason \"…\""}"#);
+    assert_snapshot!(project.prompt(), @r#"{"decision":"block","reason":"cmat: budget reached – user $1.0000 of $0.6000 (today). This prompt was not sent.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user/day --amount 0.6 --for 2h --reason \"…\""}"#);
+    assert_snapshot!(project.tool("ls"), @r#"{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"cmat: budget reached – user $1.0000 of $0.6000 (today). The tool was not run.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user/day --amount 0.6 --for 2h --reason \"…\""},"continue":false,"stopReason":"cmat: budget reached – user $1.0000 of $0.6000 (today). The tool was not run.\n  Why: cmat budget status   Continue, from your own terminal: cmat budget override user/day --amount 0.6 --for 2h --reason \"…\""}"#);
 }
 
 #[test]
@@ -192,8 +192,8 @@ fn an_agent_cannot_loosen_a_budget_and_its_attempt_is_kept() {
     let read = json!({"tool_name": "Read", "tool_input": {"file_path": config}});
     assert_eq!(project.asked("pre-tool", read), "");
     assert_eq!(project.tool("cmat budget status"), "");
-    assert_snapshot!(project.stdout(["audit", "--verify"]), @r"
-    2026-11-21 12:00  budget_set      user/day $0.6  by dana
+    assert_snapshot!(project.stdout(["audit", "--verify"]), @"
+    2026-11-21 12:00  budget_set      user/day $0.6, block  by dana
     2026-11-21 12:00  refused         cmat budget override, a tool of the agent, session s-1
     2026-11-21 12:00  refused         writing to cmat's own files, a tool of the agent, session s-1
     3 lines, the chain is whole

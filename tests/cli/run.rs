@@ -161,7 +161,7 @@ fn a_budget_that_is_used_up_lets_nothing_start() {
     assert_snapshot!(project.run(["run", "--", "./claude", "-p", "hi"]), @r#"
     --- stderr
     cmat: budget reached – user $1.0000 of $0.6000 (today). The session was not started.
-      Why: cmat budget status   Continue, from your own terminal: cmat budget override user --amount 0.12 --for 2h --reason "…"
+      Why: cmat budget status   Continue, from your own terminal: cmat budget override user/day --amount 0.6 --for 2h --reason "…"
     --- exit 3
     "#);
     project.stdout(["budget", "set", "--daily", "0.60", "--on-exceed", "ask"]);

@@ -95,6 +95,15 @@ impl UserFile {
         Ok(())
     }
 
+    /// Returns what a key of a budget says: a word, or another value as it stands in the file.
+    pub(super) fn value(&mut self, setting: &Setting, key: &str) -> anyhow::Result<Option<String>> {
+        let entry = self.entries()?.into_iter().find(|entry| is_same(&**entry, setting));
+        Ok(entry.and_then(|entry| {
+            let value = entry.get(key)?.as_value()?;
+            Some(value.as_str().map_or_else(|| value.to_string().trim().to_owned(), str::to_owned))
+        }))
+    }
+
     /// Removes the budgets for which `is_meant` holds, given scope and period; returns how many.
     pub(super) fn remove(&mut self, is_meant: impl Fn(&str, &str) -> bool) -> anyhow::Result<usize> {
         self.entries()?;

@@ -1,5 +1,6 @@
 //! `cmat budget override`: past a budget for a time, by a person at a terminal, with a reason, in the audit.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::io::IsTerminal as _;
 
@@ -7,9 +8,12 @@ use anyhow::bail;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use crate::budget::Origin;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
+use crate::commands::budget::setting::written;
+use crate::commands::complain;
 use crate::config::budgets::Budgets;
 use crate::ledger::Durability;
 use crate::ledger::overrides::Override;
@@ -69,6 +73,13 @@ pub(super) fn run(asked: &Asked<'_>, context: &mut Context<'_>) -> anyhow::Resul
     )?;
     recording.commit()?;
     let until = given.ends.to_zoned(context.config.calendar.zone.clone());
+    let raised: BTreeSet<_> =
+        meant.iter().filter(|budget| budget.overridable).map(|budget| budget.id()).collect();
+    let kept: BTreeSet<_> = meant
+        .iter()
+        .filter(|budget| !budget.overridable)
+        .map(|budget| (whose(budget.origin), budget.id()))
+        .collect();
     if context.global.json {
         context.print_json(&json!({
             "schema": "cmat.budget.override/1",
@@ -77,15 +88,23 @@ pub(super) fn run(asked: &Asked<'_>, context: &mut Context<'_>) -> anyhow::Resul
             "until": given.ends,
         }))?;
     } else {
-        writeln!(
-            context.out,
-            "{} +${} until {}",
-            Printable(asked.scope),
-            asked.amount.rounded(2),
-            until.strftime("%Y-%m-%d %H:%M %Z"),
-        )?;
+        for id in raised {
+            let until = until.strftime("%Y-%m-%d %H:%M %Z");
+            writeln!(context.out, "{} +${} until {until}", Printable(&id), written(asked.amount))?;
+        }
+    }
+    for (whose, id) in kept {
+        complain(&format!("{whose} {} stays as it is: it cannot be overridden", Printable(&id)));
     }
     Ok(Exit::Done)
+}
+
+fn whose(origin: Origin) -> &'static str {
+    match origin {
+        Origin::User => "your",
+        Origin::Project => "the project's",
+        Origin::Managed => "the machine's",
+    }
 }
 
 /// Refuses what an agent may not do; the attempt is kept in the audit.

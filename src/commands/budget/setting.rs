@@ -127,43 +127,52 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
         common.new_keys.push(("timezone", Value::from(name)));
     }
     let mut file = UserFile::read(&context.config.user_dir)?;
-    let mut done = Vec::new();
+    let (mut done, mut lines) = (Vec::new(), Vec::new());
     for (limit, span) in spans.into_iter().filter_map(|(limit, span)| Some((limit?, span))) {
         let mut keys = vec![("limit", Value::from(written(limit)))];
         keys.extend(common.keys.iter().cloned());
-        file.set(&Setting {
+        let setting = Setting {
             scope: common.scope.to_string(),
             period: span.as_str(),
             project: common.project.clone(),
             keys,
             without: common.without.clone(),
             new_keys: common.new_keys.clone(),
-        })?;
-        done.push((format!("{}/{span}", common.scope), limit));
+        };
+        file.set(&setting)?;
+        let id = format!("{}/{span}", common.scope);
+        let mut line = json!({ "budget": id, "limit": limit, "person": context.config.person() });
+        for key in ["project", "on_exceed", "downgrade_to", "warn", "forecast", "unpriced"] {
+            if let Some(value) = file.value(&setting, key)? {
+                line[key] = json!(value);
+            }
+        }
+        lines.push(line);
+        done.push((id, limit));
     }
     let path = shown(file.path(), &context.config);
-    file.save()?;
     let mut books = context.books()?;
     let now = books.now;
+    // What cannot be put into the audit is not done: the file is written while the ledger waits.
     let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
-    for (id, limit) in &done {
-        let person = context.config.person();
-        recording.audit("budget_set", &json!({ "budget": id, "limit": limit, "person": person }))?;
+    for line in &lines {
+        recording.audit("budget_set", line)?;
     }
+    file.save()?;
     recording.commit()?;
     if context.global.json {
         let rows: Vec<_> = done.iter().map(|(id, limit)| json!({ "id": id, "limit_usd": limit })).collect();
         context.print_json(&json!({ "schema": "cmat.budget.set/1", "file": path, "rows": rows }))?;
     } else {
         for (id, limit) in &done {
-            writeln!(context.out, "{}: ${}, in {path}", Printable(id), limit.rounded(2))?;
+            writeln!(context.out, "{}: ${}, in {path}", Printable(id), written(*limit))?;
         }
     }
     Ok(Exit::Done)
 }
 
 /// Returns an amount as a file has it: with cents.
-fn written(limit: Usd) -> String {
+pub(super) fn written(limit: Usd) -> String {
     let exact = limit.to_string();
     let cents = limit.fixed(2);
     if cents.parse() == Ok(limit) { cents } else { exact }
@@ -194,11 +203,11 @@ pub(super) fn remove(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit
     let n_removed = file.remove(|scope, period| {
         scope.parse::<Scope>().is_ok_and(|scope| format!("{scope}/{period}") == *id)
     })?;
-    file.save()?;
     let mut books = context.books()?;
     let now = books.now;
     let mut recording = books.ledger.record(Durability::Irreplaceable, now)?;
     recording.audit("budget_removed", &json!({ "budget": id, "person": context.config.person() }))?;
+    file.save()?;
     recording.commit()?;
     if context.global.json {
         context.print_json(&json!({

@@ -36,6 +36,7 @@ mod ledger_file;
 mod models;
 mod not_itemised;
 mod other_writers;
+mod overrides;
 mod overview;
 mod recent;
 mod reconcile;

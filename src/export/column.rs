@@ -306,17 +306,7 @@ pub(super) fn bearable(text: &str) -> Cow<'_, str> {
 
 /// Appends a count in decimal digits.
 pub(super) fn push_count(out: &mut Vec<u8>, count: u64) {
-    let mut digits = [b'0'; MAX_DIGITS];
-    let (mut rest, mut at) = (count, MAX_DIGITS);
-    loop {
-        at -= 1;
-        digits[at] = digit(rest % 10);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
 }
 
 /// Appends the shortest exact decimal of an amount.
@@ -348,10 +338,26 @@ fn digit(number: u64) -> u8 {
     b'0' + u8::try_from(number).unwrap_or(0)
 }
 
-/// Most digits that a count has.
-const MAX_DIGITS: usize = 20;
-
 /// Pico-dollars in a dollar.
 const PICO_PER_USD: u64 = 1_000_000_000_000;
 
 const _: () = assert!(DIMENSIONS.len() == 14, "the columns name their dimensions by place");
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn amounts_are_written_as_elsewhere(pico: i64, dollars in -1000_i64..1000) {
+            for pico in [i128::from(pico), i128::from(dollars) * 1_000_000_000_000, i128::from(pico) << 30] {
+                let amount = Usd::from_pico(pico);
+                let mut out = Vec::new();
+                push_usd(&mut out, amount);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), amount.to_string());
+            }
+        }
+    }
+}

@@ -19,6 +19,8 @@ pub enum BindingSource {
     Command,
     /// `CMAT_CURRENT_TASK_ID` in a hook's environment.
     Environment,
+    /// `cmat run`, of what its sessions did since it began. It never reaches back.
+    Run,
     /// `.claude/cmat.task` of the project.
     TaskFile,
     /// `cmat task use`: binds a project, not a session.
@@ -31,6 +33,7 @@ impl BindingSource {
         match self {
             Self::Command => "command",
             Self::Environment => "environment",
+            Self::Run => "run",
             Self::TaskFile => "task-file",
             Self::TaskUse => "task-use",
         }
@@ -38,7 +41,7 @@ impl BindingSource {
 
     /// Returns the source of a stored name, if it is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Command, Self::Environment, Self::TaskFile, Self::TaskUse]
+        [Self::Command, Self::Environment, Self::Run, Self::TaskFile, Self::TaskUse]
             .into_iter()
             .find(|source| source.as_str() == name)
     }
@@ -104,7 +107,7 @@ pub fn follow<Task>(bindings: &mut [Binding<Task>], ends: &[Timestamp]) {
     let mut before: Option<Timestamp> = None;
     for binding in bindings {
         binding.from = match (before, binding.source) {
-            (_, BindingSource::Command) => binding.from,
+            (_, BindingSource::Command | BindingSource::Run) => binding.from,
             (None, _) => None,
             (Some(before), _) => {
                 let last_end = ends.iter().copied().filter(|end| *end < binding.said).max();
@@ -124,7 +127,7 @@ fn just_after(moment: Timestamp) -> Timestamp {
 ///
 /// Of those that began before the request, the one said last; if none had begun, the one that began first
 /// reaches back, because a hook learns of a task only after the session's first requests. A correction since a
-/// moment says nothing of what was before.
+/// moment says nothing of what was before, nor does a run that knows when it began.
 pub fn session_binding<Task>(
     bindings: &[Binding<Task>],
     aspect: Aspect,
@@ -132,7 +135,8 @@ pub fn session_binding<Task>(
 ) -> Option<&Binding<Task>> {
     let about = || bindings.iter().filter(|binding| binding.is_about(aspect));
     latest(about(), at).or_else(|| {
-        let of_hooks = about().filter(|binding| binding.source != BindingSource::Command);
+        let knows_its_begin = |source| matches!(source, BindingSource::Command | BindingSource::Run);
+        let of_hooks = about().filter(|binding| !knows_its_begin(binding.source));
         of_hooks.min_by_key(|binding| (binding.from, binding.said))
     })
 }
@@ -195,7 +199,9 @@ pub fn task<Task: Clone>(candidates: &Candidates<'_, Task>, order: &[Origin]) ->
     let used = || of_project.and_then(|binding| binding.task.clone());
     said_by(BindingSource::Command).or_else(|| {
         order.iter().find_map(|origin| match origin {
-            Origin::Environment => said_by(BindingSource::Environment),
+            Origin::Environment => {
+                said_by(BindingSource::Environment).or_else(|| said_by(BindingSource::Run))
+            }
             Origin::TaskFile => said_by(BindingSource::TaskFile).or_else(used),
             Origin::Branch => of_branch.clone(),
             Origin::Project => used(),

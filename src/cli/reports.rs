@@ -69,7 +69,7 @@ pub struct ReportArgs {
     /// Form of the report. [default: table on a terminal, else plain]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Write it to a file.
+    /// Write it to a file; `-` is stdout.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Replace the file if there is one.

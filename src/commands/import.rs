@@ -22,6 +22,7 @@ use crate::import;
 use crate::import::Beside;
 use crate::import::Source;
 use crate::import::Told;
+use crate::money::Usd;
 use crate::money::grouped;
 use crate::pricing::PriceTable;
 use crate::printable::Printable;
@@ -31,6 +32,9 @@ use crate::report::counted;
 
 /// Largest file that is imported, in bytes.
 const MAX_BYTES: u64 = 1 << 28;
+
+/// Pico-dollars in a dollar, below which nobody minds a difference.
+const PICO_PER_USD: i128 = 1_000_000_000_000;
 
 pub(super) fn run(args: &ImportArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let table = models::table(context)?;
@@ -117,6 +121,12 @@ fn certainty(booked: &Booked) -> Certainty {
     Certainty { estimated: booked.estimated, at_least: booked.unpriced }
 }
 
+/// Returns whether one amount is more than ten times the other, and neither is next to nothing.
+fn differ_widely(computed: Usd, reported: Usd) -> bool {
+    let (less, more) = (computed.min(reported).pico(), computed.max(reported).pico());
+    reported > Usd::ZERO && computed > Usd::ZERO && more > PICO_PER_USD && less.saturating_mul(10) < more
+}
+
 fn show(args: &ImportArgs, told: &Told, booked: &Booked, context: &mut Context<'_>) -> anyhow::Result<()> {
     for remark in &told.remarks {
         complain(remark);
@@ -134,6 +144,12 @@ fn show(args: &ImportArgs, told: &Told, booked: &Booked, context: &mut Context<'
             "warnings": told.remarks.iter().map(|remark| json!({ "code": "unlisted", "message": remark })).collect::<Vec<_>>(),
         });
         return context.print_json(&document);
+    }
+    if differ_widely(booked.cost, booked.reported) {
+        complain(
+            "Warning: the file says another cost by far than its tokens come to: are they counted right, \
+             and is `--model` the one that was used?",
+        );
     }
     let counts = [
         (booked.new, "new"),

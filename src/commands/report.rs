@@ -38,8 +38,8 @@ use crate::summary::Elsewhere;
 
 pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let by = dimensions(args)?;
-    if let Some(path) = args.output.as_deref().filter(|_| !args.force) {
-        refuse_existing(path)?;
+    if let Some(path) = file(args) {
+        refuse_existing(&context.config.cwd.join(path), args.force)?;
     }
     let books = context.asked_books()?;
     let calendar = context.config.calendar.clone();
@@ -230,7 +230,7 @@ fn rendered(
     asked: &Asked<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<String> {
-    let is_for_a_person = args.output.is_none() && config::stdout_is_terminal();
+    let is_for_a_person = file(args).is_none() && config::stdout_is_terminal();
     let usual = if is_for_a_person { Format::Table } else { Format::Plain };
     let form = if context.global.json { Format::Json } else { args.format.unwrap_or(usual) };
     Ok(match form {
@@ -261,7 +261,7 @@ fn caption(asked: &Asked<'_>, context: &Context<'_>) -> String {
 }
 
 fn write(text: &str, args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let Some(path) = &args.output else {
+    let Some(path) = file(args) else {
         context.out.write_all(text.as_bytes())?;
         return Ok(());
     };
@@ -270,16 +270,35 @@ fn write(text: &str, args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Re
         true => replace::write(&path, text.as_bytes(), Access::Shared),
         false => replace::create_new(&path, text.as_bytes(), Access::Shared),
     };
-    written.map_err(|error| match error {
-        ReplaceError::Exists { .. } => exists(&path),
+    written.map_err(not_written)
+}
+
+/// Returns the file that is asked for; `-` is stdout, as without one.
+fn file(args: &ReportArgs) -> Option<&Path> {
+    args.output.as_deref().filter(|path| *path != Path::new("-"))
+}
+
+/// Tells what stands in the way before the work.
+fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
+    let path_of = || path.to_owned();
+    match path.metadata() {
+        Ok(found) if !found.is_file() => Err(not_written(ReplaceError::NotRegular { path: path_of() })),
+        _ if !force && path.symlink_metadata().is_ok() => {
+            Err(not_written(ReplaceError::Exists { path: path_of() }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns why a file that a person named was not written, and what to do.
+pub(super) fn not_written(error: ReplaceError) -> anyhow::Error {
+    match error {
+        ReplaceError::Exists { path } => {
+            anyhow::anyhow!("`{}` already exists; `--force` replaces it", path.display())
+        }
+        ReplaceError::NotRegular { path } => {
+            anyhow::anyhow!("`{}` is not a regular file; `-` is stdout", path.display())
+        }
         other => other.into(),
-    })
-}
-
-fn refuse_existing(path: &Path) -> anyhow::Result<()> {
-    if path.symlink_metadata().is_ok() { Err(exists(path)) } else { Ok(()) }
-}
-
-fn exists(path: &Path) -> anyhow::Error {
-    anyhow::anyhow!("`{}` is there already; --force replaces it", path.display())
+    }
 }

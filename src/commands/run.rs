@@ -290,7 +290,7 @@ fn book(
         let session = books.book_session(&transcript, None, None)?;
         if !books.ledger.is_told_since(&session, started)? {
             let now = books.now;
-            books.assign(&session, &context.config.project, assignment, BindingSource::Environment, now)?;
+            books.assign(&session, &context.config.project, assignment, BindingSource::Run, now)?;
         }
         sessions.insert(session);
     }
@@ -302,10 +302,11 @@ fn book(
         complain("no session of Claude Code was recorded in this project meanwhile");
         return Ok(());
     }
-    let name = assignment.task.as_ref().map_or_else(
-        || sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", "),
-        |task| task.as_str().to_owned(),
-    );
+    let names = sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", ");
+    let name = match &assignment.task {
+        Some(task) => format!("{names} (task {task})"),
+        None => names,
+    };
     let of_session = |session: &SessionId| Condition {
         dimension: Dimension::Session,
         value: Some(session.as_str().to_owned()),

@@ -18,6 +18,39 @@ use crate::report::counted;
 /// The variable by which a shell asks cmat what could be typed next.
 pub(super) const COMPLETE: &str = "CMAT_COMPLETE";
 
+/// What goes around the function of `clap_complete`: Bash begins a new word at `=` and `:`, cmat does not.
+const WHOLE_WORDS: &str = r#"
+# Bash begins a new word at `=` and `:`; cmat is asked about the whole one, and its answers lose what stands before.
+_cmat_whole_words() {
+    local line="${COMP_LINE:0:COMP_POINT}" last="$2" typed before i
+    local -a whole=()
+    for ((i = 0; i < COMP_CWORD; i++)); do
+        if [[ $i -gt 0 && $line != [[:space:]]* ]]; then
+            whole[${#whole[@]}-1]+="${COMP_WORDS[i]}"
+        else
+            whole+=("${COMP_WORDS[i]}")
+        fi
+        line="${line#*"${COMP_WORDS[i]}"}"
+    done
+    if [[ $line == [[:space:]]* ]]; then
+        whole+=("")
+        line="${line#"${line%%[![:space:]]*}"}"
+    fi
+    typed="${whole[${#whole[@]}-1]}$line"
+    if [[ $typed == *[\'\"\\]* ]]; then
+        _clap_complete_cmat "$@"
+        return
+    fi
+    whole[${#whole[@]}-1]="$typed"
+    local COMP_WORDS=("${whole[@]}") COMP_CWORD=$((${#whole[@]} - 1))
+    _clap_complete_cmat "$1" "$typed" "$3"
+    before="${typed%"$last"}"
+    COMPREPLY=("${COMPREPLY[@]#"$before"}")
+}
+complete -o nospace -o bashdefault -o nosort -F _cmat_whole_words cmat 2>/dev/null ||
+    complete -o nospace -o bashdefault -F _cmat_whole_words cmat
+"#;
+
 /// Prints what the shell is to run when it starts. It asks this cmat then, so that names of tasks are known.
 pub(super) fn completions(shell: Shell, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let shells = Shells::builtins();
@@ -25,6 +58,9 @@ pub(super) fn completions(shell: Shell, context: &mut Context<'_>) -> anyhow::Re
         bail!("completions for {} are not built in", shell.name());
     };
     completer.write_registration(COMPLETE, "cmat", "cmat", "cmat", &mut context.out)?;
+    if shell == Shell::Bash {
+        context.out.write_all(WHOLE_WORDS.as_bytes())?;
+    }
     Ok(Exit::Done)
 }
 

@@ -144,6 +144,17 @@ fn try_lock(file: &File) -> io::Result<()> {
     fs2::FileExt::try_lock_exclusive(file)
 }
 
+/// Marks a file as being written, until it is closed or the process dies.
+pub(super) fn mark_written(file: &File) {
+    // Where there are no locks, what is left of a killed process stays for longer.
+    let _unmarked = try_lock(file);
+}
+
+/// Returns whether nobody has marked a file as being written; not where that cannot be known.
+pub(super) fn is_left(path: &Path) -> bool {
+    crate::disk::open_regular(path).is_ok_and(|file| try_lock(&file).is_ok())
+}
+
 fn is_unsupported(error: &io::Error) -> bool {
     let without_locks = [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOLCK];
     Errno::from_io_error(error).is_some_and(|errno| without_locks.contains(&errno))

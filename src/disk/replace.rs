@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use crate::disk;
+use crate::disk::lock;
 use crate::disk::lock::FileLock;
 
 /// What the names of unfinished files begin with; the name of their target follows.
@@ -32,6 +33,9 @@ const UNFINISHED: &str = ".tmp";
 
 /// How much older than a new version an unfinished one is when nobody can be writing it any more.
 const ABANDONED_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// How old an unfinished version is when whoever writes it has surely marked it.
+const MARKED_AGE: Duration = Duration::from_secs(10);
 
 /// The mode of a group and of all others.
 const OTHERS: u32 = 0o077;
@@ -309,18 +313,25 @@ fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
 }
 
 /// Removes new versions of `target` that are so much older than `new`, the one in place, that nobody writes them.
-///
-/// They take room but do no harm, so a failure to remove them doesn't either.
 fn remove_abandoned(target: &Path, new: &File) {
+    remove_older(target, new, ABANDONED_AGE, |_| true);
+}
+
+/// Removes what killed processes left of `target`, whose writers mark what they write; `new` was just begun.
+pub(super) fn remove_left(target: &Path, new: &File) {
+    remove_older(target, new, MARKED_AGE, lock::is_left);
+}
+
+/// They take room but do no harm, so a failure to remove them doesn't either.
+fn remove_older(target: &Path, new: &File, least_age: Duration, is_left: impl Fn(&Path) -> bool) {
     let modified = |metadata: io::Result<Metadata>| metadata.and_then(|metadata| metadata.modified()).ok();
     let Some(now) = modified(new.metadata()) else { return };
-    let is_abandoned = |path: &PathBuf| {
-        let age = modified(fs::symlink_metadata(path)).and_then(|written| now.duration_since(written).ok());
-        age.is_some_and(|age| age > ABANDONED_AGE)
-    };
-    for abandoned in unfinished_versions(target).unwrap_or_default().iter().filter(|path| is_abandoned(path))
-    {
-        let _untidy = fs::remove_file(abandoned);
+    for path in unfinished_versions(target).unwrap_or_default() {
+        let written = modified(fs::symlink_metadata(&path));
+        let age = written.and_then(|written| now.duration_since(written).ok());
+        if age.is_some_and(|age| age > least_age) && is_left(&path) {
+            let _untidy = fs::remove_file(path);
+        }
     }
 }
 

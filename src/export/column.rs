@@ -213,15 +213,19 @@ pub fn is_usual(place: usize) -> bool {
     place <= USER
 }
 
+/// Returns whether a request has a value there, and the sum of a day has none.
+fn of_request(content: Content) -> bool {
+    matches!(content, Content::Timestamp | Content::Request | Content::Name(SESSION) | Content::CostReported)
+}
+
 impl Columns {
+    /// Returns the first column that the sum of a day has no value for.
+    pub fn of_request_only(&self) -> Option<Column> {
+        self.at(Level::Daily).into_iter().find(|column| of_request(column.content))
+    }
+
     /// Returns the columns that are written at this level.
     pub fn at(&self, level: Level) -> Vec<Column> {
-        let of_request = |content: Content| {
-            matches!(
-                content,
-                Content::Timestamp | Content::Request | Content::Name(SESSION) | Content::CostReported
-            )
-        };
         let usual = |column: &Column| match (level, column.content) {
             (Level::Request, Content::Requests) => false,
             (Level::Daily, content) if of_request(content) => false,

@@ -16,6 +16,7 @@ use crate::id::TaskId;
 use crate::import::Beside;
 use crate::import::ImportError;
 use crate::import::MOST_TOKENS;
+use crate::import::MOST_TOKENS_OF_A_REQUEST;
 use crate::import::MOST_USD;
 use crate::import::shown;
 use crate::money::Usd;
@@ -88,6 +89,12 @@ impl Fields {
         self.get(field).map_or(Ok(0), |value| count(&literal(value)).map_err(|w| w.at(self.line, field)))
     }
 
+    /// Returns a token count of one request, which has to be there.
+    pub(super) fn count_of_a_request(&self, field: &'static str) -> Result<u64, ImportError> {
+        let count = self.required_count(field)?;
+        believable(count).map_err(|wrong| wrong.at(self.line, field))
+    }
+
     /// Returns a token count that has to be there.
     pub(super) fn required_count(&self, field: &'static str) -> Result<u64, ImportError> {
         if self.get(field).is_none() {
@@ -131,6 +138,7 @@ impl Fields {
 }
 
 const COUNT: &str = "a whole number from 0 to 1,099,511,627,776";
+const COUNT_OF_A_REQUEST: &str = "at most 100,000,000 tokens in a request";
 const AMOUNT: &str = "an amount in USD from 0 to 1,000,000";
 const TIME: &str = "a time such as 2025-01-01T10:30:00, of 2022 or later and not in the future";
 const TEXT: &str = "a text of at most 256 bytes";
@@ -151,6 +159,14 @@ pub(super) fn count(text: &str) -> Result<u64, Wrong> {
     let digits = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
     let count = whole.parse().ok().filter(|count| digits && *count <= MOST_TOKENS);
     count.ok_or_else(wrong)
+}
+
+/// Returns a token count of one request, unless no request has so many.
+pub(super) fn believable(count: u64) -> Result<u64, Wrong> {
+    if count > MOST_TOKENS_OF_A_REQUEST {
+        return Err(Wrong::new(shown(&count.to_string()), COUNT_OF_A_REQUEST));
+    }
+    Ok(count)
 }
 
 pub(super) fn amount(text: &str) -> Result<Usd, Wrong> {

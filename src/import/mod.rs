@@ -24,6 +24,8 @@ use crate::usage::RawTokens;
 
 /// Most tokens of one kind in one record: what a transcript line may state, too.
 pub const MOST_TOKENS: u64 = 1 << 40;
+/// Most tokens of one kind in a record of one request: a hundred times the largest context of any model.
+pub const MOST_TOKENS_OF_A_REQUEST: u64 = 100_000_000;
 /// Most that a record is believed to have cost.
 const MOST_USD: Usd = Usd::from_pico(1_000_000_000_000_000_000);
 /// Most requests that one record stands for.

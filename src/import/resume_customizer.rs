@@ -59,7 +59,8 @@ fn call(fields: &Fields, beside: &Beside) -> Result<Record, ImportError> {
         Some(model) => model,
         None => model_of(Source::ResumeCustomizer, beside, fields.line)?,
     };
-    let (input, output) = (fields.required_count("input_tokens")?, fields.required_count("output_tokens")?);
+    let (input, output) =
+        (fields.count_of_a_request("input_tokens")?, fields.count_of_a_request("output_tokens")?);
     let operation = fields.text("operation")?;
     let cost_reported = fields.amount("cost")?;
     // The text of the time, not the instant: read in another zone it is still the same call.

@@ -8,6 +8,7 @@ use crate::import::Source;
 use crate::import::Told;
 use crate::import::fields::Wrong;
 use crate::import::fields::amount;
+use crate::import::fields::believable;
 use crate::import::fields::count;
 use crate::import::fields::text_of;
 use crate::import::fields::time;
@@ -92,8 +93,8 @@ fn call(row: &csv::StringRecord, line: u64, beside: &Beside) -> Result<Record, I
     let at = time(timestamp, beside).map_err(|wrong| wrong.at(line, "timestamp"))?;
     let operation = text_of(operation).map_err(|wrong| wrong.at(line, "operation"))?;
     let job = text_of(job).map_err(|wrong| wrong.at(line, "job"))?;
-    let input = count(input).map_err(|wrong| wrong.at(line, "prompt_tokens"))?;
-    let output = count(output).map_err(|wrong| wrong.at(line, "completion_tokens"))?;
+    let input = count(input).and_then(believable).map_err(|wrong| wrong.at(line, "prompt_tokens"))?;
+    let output = count(output).and_then(believable).map_err(|wrong| wrong.at(line, "completion_tokens"))?;
     let total_tokens = count(total).map_err(|wrong| wrong.at(line, "total_tokens"))?;
     if total_tokens != input + output {
         let wrong = Wrong::new(shown(total), "the sum of prompt_tokens and completion_tokens");

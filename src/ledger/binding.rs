@@ -68,7 +68,7 @@ impl Recording<'_> {
         let is_known = self.transaction.query_row(
             "SELECT EXISTS (SELECT * FROM binding WHERE session = ?1 AND said = ?2 AND task IS ?3
                             AND enhancement IS ?4 AND source = ?5
-                            AND (source <> 'command' OR begins IS ?6)
+                            AND (source NOT IN ('command', 'run') OR begins IS ?6)
                             AND agent IS ?7 AND tags IS ?8 AND user IS ?9)",
             params![
                 session,
@@ -89,7 +89,7 @@ impl Recording<'_> {
         let latest = self.latest_binding("session = ?1", [session])?;
         self.insert_binding(Some(session), None, since, binding)?;
         self.known = Known::default();
-        if binding.source == BindingSource::Command
+        if matches!(binding.source, BindingSource::Command | BindingSource::Run)
             || latest.is_none_or(|latest| latest.said > said || !latest.says(binding))
         {
             // A binding names a task and leaves the project as it is.

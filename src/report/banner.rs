@@ -14,7 +14,7 @@ const WIDTH: usize = 80;
 /// What is told at the end of a run.
 #[derive(Debug)]
 pub struct Banner<'a> {
-    /// The task, else the sessions.
+    /// The sessions, and the task that they were for.
     pub name: &'a str,
     /// Prices that were used.
     pub prices: &'a [Price],

@@ -260,6 +260,33 @@ fn a_full_disk_leaves_no_half_file() {
 }
 
 #[test]
+fn an_export_that_a_signal_ends_leaves_nothing() {
+    let calls: String =
+        (0..12_000).map(|n| format!("2026-11-01T09:00:00,analysis,job,{n},0,{n},0.000000\n")).collect();
+    let header = "timestamp,operation,job,prompt_tokens,completion_tokens,total_tokens,cost_estimate_usd\n";
+    let project = TestProject::new().file("log.csv", format!("{header}{calls}"));
+    project.stdout(["import", "token-csv", "log.csv"]);
+    for signal in ["INT", "TERM"] {
+        let mut export = project.cmat(["export", "csv", "costs.csv", "--force"]).spawn().unwrap();
+        let is_begun = || unfinished(&project).iter().any(|name| name.starts_with(".cmat-costs.csv-"));
+        while !is_begun() && export.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        let pid = export.id().to_string();
+        std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        export.wait().unwrap();
+        assert_eq!(unfinished(&project), [""; 0], "{signal}");
+    }
+}
+
+/// Returns the names of the files in the project that are not whole.
+fn unfinished(project: &TestProject) -> Vec<String> {
+    let names = fs::read_dir(project.project()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(".cmat-")).collect()
+}
+
+#[test]
 fn a_folder_has_a_file_for_each_day() {
     let project = project();
     assert_snapshot!(project.run(["export", "parquet", "lake", "--partition"]).replace(&machine(&project), "[machine]"), @r"
@@ -298,6 +325,10 @@ fn what_cannot_be_exported_is_told() {
     For more information, try '--help'.
     --- exit 2
     ");
+    for columns in ["legacy", "date,timestamp", "session"] {
+        let seen = project.run(["export", "csv", "-", "--level", "daily", "--columns", columns]);
+        assert!(seen.contains("Error: a sum of a day has no `") && seen.ends_with("exit 2\n"), "{seen}");
+    }
     assert_snapshot!(project.run(["export", "focus", "-", "--level", "daily"]), @r"
     --- stderr
     Error: `--columns` and `--level` are for csv, json and parquet

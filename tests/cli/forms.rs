@@ -141,9 +141,9 @@ fn a_comparison_has_every_form() {
     Total             2     20     200    2,000  20,000  $0.0221  $0.0083  +$0.0138  +166.7
     "#);
     assert_snapshot!(form("csv"), @r#"
-    branch,requests,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,cache_read_tokens,web_search_requests,cost_usd,cost_input_usd,cost_output_usd,cost_cache_write_usd,cost_cache_read_usd,cost_web_search_usd,estimated,lower_bound,models,cost_before_usd,cost_change_usd
-    feature/a,1,10,100,1000,0,10000,0,0.0138,0.00005,0.0025,0.00625,0.005,0,false,false,claude-opus-4-8,0.00828,0.00552
-    "<b>|`x`,""",1,10,100,1000,0,10000,0,0.00828,0.00003,0.0015,0.00375,0.003,0,false,false,claude-sonnet-4-20250514,0,0.00828
+    branch,requests,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,cache_read_tokens,web_search_requests,cost_usd,cost_input_usd,cost_output_usd,cost_cache_write_usd,cost_cache_read_usd,cost_web_search_usd,estimated,lower_bound,models,unpriced_models,cost_before_usd,cost_change_usd
+    feature/a,1,10,100,1000,0,10000,0,0.0138,0.00005,0.0025,0.00625,0.005,0,false,false,claude-opus-4-8,,0.00828,0.00552
+    "<b>|`x`,""",1,10,100,1000,0,10000,0,0.00828,0.00003,0.0015,0.00375,0.003,0,false,false,claude-sonnet-4-20250514,,0,0.00828
     "#);
     assert_snapshot!(form("markdown"), @r#"
     | branch | requests | input | output | c.write | c.read | cost | before | change | % |

@@ -47,6 +47,26 @@ fn without_group(text: &str) -> String {
 }
 
 #[test]
+fn what_no_request_has_is_refused_and_a_cost_far_off_is_told() {
+    let header = "timestamp,operation,job,prompt_tokens,completion_tokens,total_tokens,cost_estimate_usd\n";
+    let row = |tokens: &str, cost: &str| {
+        format!("{header}2026-11-01T09:00:00,analysis,job,{tokens},0,{tokens},{cost}\n")
+    };
+    let project = TestProject::new().file("log.csv", row("999999999999", "0.100000"));
+    assert_snapshot!(project.run(["import", "token-csv", "log.csv"]), @"
+    --- stderr
+    Error: `log.csv` was not imported, nothing was recorded: line 2: prompt_tokens is `999999999999`; expected at most 100,000,000 tokens in a request
+    --- exit 1
+    ");
+    project.write("log.csv", row("90000000", "0.100000"));
+    assert_snapshot!(project.run(["import", "token-csv", "log.csv"]), @"
+    1 record, 1 new: $270.0000 by the price table, $0.1000 as the file says
+    --- stderr
+    Warning: the file says another cost by far than its tokens come to: are they counted right, and is `--model` the one that was used?
+    ");
+}
+
+#[test]
 fn calls_are_imported_once_and_their_budgets_are_told() {
     let project = TestProject::new().file("costs.json", CALLS);
     assert_snapshot!(project.run(["import", "resume-customizer", "costs.json", "--dry-run"]), @r"

@@ -100,10 +100,10 @@ fn has_every_form() {
     Total                                       3     30     300    3,000  30,000  $0.0304
     ");
     assert_snapshot!(form("csv"), @r"
-    branch,model,requests,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,cache_read_tokens,web_search_requests,cost_usd,cost_input_usd,cost_output_usd,cost_cache_write_usd,cost_cache_read_usd,cost_web_search_usd,estimated,lower_bound,models
-    feature/b,claude-opus-4-8,1,10,100,1000,0,10000,0,0.0138,0.00005,0.0025,0.00625,0.005,0,false,false,claude-opus-4-8
-    '=1+1,claude-sonnet-4-20250514,1,10,100,1000,0,10000,0,0.00828,0.00003,0.0015,0.00375,0.003,0,false,false,claude-sonnet-4-20250514
-    main,claude-sonnet-4-20250514,1,10,100,1000,0,10000,0,0.00828,0.00003,0.0015,0.00375,0.003,0,false,false,claude-sonnet-4-20250514
+    branch,model,requests,input_tokens,output_tokens,cache_write_5m_tokens,cache_write_1h_tokens,cache_read_tokens,web_search_requests,cost_usd,cost_input_usd,cost_output_usd,cost_cache_write_usd,cost_cache_read_usd,cost_web_search_usd,estimated,lower_bound,models,unpriced_models
+    feature/b,claude-opus-4-8,1,10,100,1000,0,10000,0,0.0138,0.00005,0.0025,0.00625,0.005,0,false,false,claude-opus-4-8,
+    '=1+1,claude-sonnet-4-20250514,1,10,100,1000,0,10000,0,0.00828,0.00003,0.0015,0.00375,0.003,0,false,false,claude-sonnet-4-20250514,
+    main,claude-sonnet-4-20250514,1,10,100,1000,0,10000,0,0.00828,0.00003,0.0015,0.00375,0.003,0,false,false,claude-sonnet-4-20250514,
     ");
     assert_snapshot!(form("markdown"), @r"
     | branch | model | requests | input | output | c.write | c.read | cost |
@@ -294,6 +294,15 @@ fn the_zone_is_that_of_the_command_line_then_the_environment_then_the_configurat
 }
 
 #[test]
+fn csv_tells_which_models_have_no_price() {
+    let project = TestProject::new();
+    project.run(["record", "--model", "nope", "--input", "1000000"]);
+    let report = project.run(["report", "--by", "operation", "--format", "csv"]);
+    let column = |line: usize| report.lines().nth(line).unwrap().rsplit(',').next().unwrap().to_owned();
+    assert_eq!([column(0), column(1)], ["unpriced_models", "nope"]);
+}
+
+#[test]
 fn writes_a_file_whole_and_replaces_none_unasked() {
     let project = project();
     let report = ["report", "--by", "branch", "--format", "csv", "-o", "costs.csv"];
@@ -303,12 +312,20 @@ fn writes_a_file_whole_and_replaces_none_unasked() {
     project.write("costs.csv", "mine");
     assert_snapshot!(project.run(report), @r"
     --- stderr
-    Error: `costs.csv` is there already; --force replaces it
+    Error: `[project]/costs.csv` already exists; `--force` replaces it
     --- exit 1
     ");
     assert_eq!(fs::read_to_string(project.project().join("costs.csv")).unwrap(), "mine");
     assert_snapshot!(project.run(report.iter().copied().chain(["--force"])), @"");
     assert_eq!(fs::read_to_string(project.project().join("costs.csv")).unwrap(), written);
+    assert_eq!(project.stdout(["report", "-o", "-"]), project.stdout(["report"]));
+    assert!(!project.project().join("-").exists());
+    for other in ["/dev/full", "."] {
+        for command in [&["report", "-o", other][..], &["export", "csv", other]] {
+            let seen = project.run(command);
+            assert!(seen.contains("is not a regular file; `-` is stdout\n"), "{seen}");
+        }
+    }
     let seen = project.run(["report", "-o", "no/such/folder/costs.csv"]);
     assert!(
         seen.contains("Error: cannot write a new version of `[project]/no/such/folder/costs.csv`"),

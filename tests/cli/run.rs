@@ -45,7 +45,7 @@ fn a_run_that_no_hook_told_of_is_booked_for_its_task_and_told() {
       Input:  $3.00 / million tokens
       Output: $15.00 / million tokens
 
-    Current Session: T-1
+    Current Session: s1 (task T-1)
       API Calls: 1
       Input Tokens: 13,750
       Output Tokens: 2,500
@@ -85,6 +85,29 @@ fn what_a_hook_said_of_the_run_is_not_said_again() {
     TASK  ENHANCEMENT     COST  TITLE
     T-2   -            $0.0788  -
     ");
+}
+
+#[test]
+fn a_session_that_is_resumed_keeps_what_it_did_before_the_run() {
+    let mut before = request("msg_0", SONNET, [1_000_000, 0, 0, 0]);
+    before["timestamp"] = json!("2026-11-21T11:59:59.500Z");
+    before["sessionId"] = json!("s1");
+    let (project, _) = project();
+    let project = project.file("before.jsonl", format!("{before}\n"));
+    let transcript = project.transcript_path("s1");
+    let (folder, transcript) = (transcript.parent().unwrap().display(), transcript.display());
+    let made = Command::new("sh")
+        .args(["-c", &format!("mkdir -p '{folder}' && cp before.jsonl '{transcript}'")])
+        .current_dir(project.project())
+        .status();
+    assert!(made.unwrap().success());
+    let script = format!("cat made.jsonl >> '{transcript}'");
+    let seen = project.run(["run", "--task", "T-1", "--tag", "chapter=3", "--", "sh", "-c", &script]);
+    assert!(seen.contains("Session Cost: $0.078750 USD"), "{seen}");
+    let report = project.stdout(["report", "--by", "task,tag:chapter", "--format", "csv"]);
+    let rows: Vec<String> =
+        report.lines().skip(1).map(|row| row.split(',').take(4).collect::<Vec<_>>().join(",")).collect();
+    assert_eq!(rows, ["unattributed,unattributed,1,1000000", "T-1,3,1,13750"]);
 }
 
 #[test]

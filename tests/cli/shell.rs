@@ -84,6 +84,39 @@ fn each_shell_gets_its_script() {
     assert!(project.run(["completions", "tcsh"]).ends_with("--- exit 2\n"));
 }
 
+/// Returns what bash offers at the end of a line whose last words it took apart, and what it is to put in.
+fn offered_in_bash(project: &TestProject, words: &[&str], last: &str) -> String {
+    let mut command = Command::new("bash");
+    let line = words.join(" ").replace(" = ", "=").replace(" : ", ":").replace(" =", "=").replace(" :", ":");
+    let script = r#"
+        source <(cmat completions bash)
+        COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9 last=$2
+        shift 2
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        function_of_cmat=$(complete -p cmat | sed 's/.*-F //; s/ .*//')
+        $function_of_cmat cmat "$last" "" 2>/dev/null
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    command.args(["--norc", "-c", script, "bash", &line, last]).args(words);
+    project.surround(&mut command);
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_cmat")).parent().unwrap();
+    command.env("PATH", format!("{}:/usr/bin:/bin", folder.display())).current_dir(project.project());
+    project.seen(&command.output().unwrap())
+}
+
+#[test]
+fn bash_completes_behind_an_equals_sign_and_a_colon_where_it_begins_new_words() {
+    let project = project();
+    project.stdout(["report"]);
+    let offered = |words: &[&str], last: &str| offered_in_bash(&project, words, last);
+    assert_snapshot!(offered(&["cmat", "report", "--where", "branch", "="], ""), @"main");
+    assert_snapshot!(offered(&["cmat", "report", "--where", "branch", "=", "m"], "m"), @"main");
+    assert_snapshot!(offered(&["cmat", "report", "--where", "br"], "br"), @"branch=");
+    assert_snapshot!(offered(&["cmat", "explain", "enhancement", ":", "l"], "l"), @"login");
+    assert_snapshot!(offered(&["cmat", "costs", "show", "task"], "task"), @"task_1");
+    assert_snapshot!(offered(&["cmat", "costs", "sh"], "sh"), @"show");
+}
+
 #[test]
 fn each_command_gets_a_page() {
     let project = TestProject::new();

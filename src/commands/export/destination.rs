@@ -16,10 +16,10 @@ use crate::cli::ExportForm;
 use crate::commands::Context;
 use crate::commands::Usage;
 use crate::commands::export::Writing;
+use crate::commands::report::not_written;
 use crate::config;
 use crate::disk::new_file::Existing;
 use crate::disk::new_file::NewFile;
-use crate::disk::replace::ReplaceError;
 use crate::export::Export;
 use crate::export::Row;
 use crate::printable::Printable;
@@ -150,12 +150,7 @@ impl<'a> Destination<'a> {
 }
 
 fn open(writing: &Writing<'_>, path: &Path, existing: Existing, day: Option<Date>) -> anyhow::Result<Open> {
-    let file = NewFile::begin(path, existing).map_err(|error| match error {
-        ReplaceError::Exists { path } => {
-            anyhow::anyhow!("`{}` already exists; `--force` replaces it", path.display())
-        }
-        other => other.into(),
-    })?;
+    let file = NewFile::begin(path, existing).map_err(not_written)?;
     let out = BufWriter::with_capacity(BUFFER_BYTES, file.file()?);
     Ok(Open { export: writing.export(out)?, file: Some(file), day })
 }

@@ -96,7 +96,17 @@ fn columns(args: &ExportArgs) -> anyhow::Result<Vec<Column>> {
         ExportForm::Json | ExportForm::Parquet => Columns::All,
         _ => Columns::Usual,
     };
-    Ok(args.columns.clone().unwrap_or(usual).at(level(args)))
+    let columns = args.columns.clone().unwrap_or(usual);
+    if level(args) == Level::Daily
+        && let Some(column) = columns.of_request_only()
+    {
+        return Err(Usage(format!(
+            "a sum of a day has no `{}`: leave it out of `--columns`, or name `date`",
+            column.name
+        ))
+        .into());
+    }
+    Ok(columns.at(level(args)))
 }
 
 fn level(args: &ExportArgs) -> Level {

@@ -13,7 +13,7 @@ pub fn csv(sheet: &Sheet) -> String {
     let mut lines = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
     let mut header: Vec<String> = sheet.by.iter().map(ToString::to_string).collect();
     header.extend(json::FIGURES.iter().map(|(name, _)| (*name).to_owned()));
-    header.push("models".to_owned());
+    header.extend(["models", "unpriced_models"].map(str::to_owned));
     if sheet.compares() {
         header.extend(["cost_before_usd", "cost_change_usd"].map(str::to_owned));
     }
@@ -30,7 +30,8 @@ fn cells(row: &Row) -> Vec<String> {
     let mut cells: Vec<String> = row.labels.iter().map(|label| foreign(&label.text())).collect();
     cells.extend(json::FIGURES.iter().map(|(_, figure)| plain(&figure(&row.totals))));
     let models: Vec<&str> = row.models.iter().map(|model| model.as_str()).collect();
-    cells.push(foreign(&models.join(" ")));
+    let unpriced: Vec<&str> = row.totals.unpriced_models.iter().map(|model| model.as_str()).collect();
+    cells.extend([foreign(&models.join(" ")), foreign(&unpriced.join(" "))]);
     if let Some(before) = &row.before {
         cells.extend([before.cost.total().to_string(), change(&row.totals, before)]);
     }

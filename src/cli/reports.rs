@@ -66,7 +66,7 @@ pub struct ReportArgs {
     /// Order of the rows. [default: time as it goes, else the dearest first]
     #[arg(long, value_enum)]
     pub sort: Option<SortBy>,
-    /// Form of the report. [default: table on a terminal, else plain]
+    /// Form of the report. [default: that of the file's name, else table on a terminal, else plain]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// Write it to a file; `-` is stdout.

@@ -61,9 +61,11 @@ pub enum TaskCommand {
 }
 
 /// Reads a moment: RFC 3339, or a day that begins at midnight UTC.
-pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, jiff::Error> {
-    text.parse().or_else(|_no_timestamp| {
-        let day: jiff::civil::Date = text.parse()?;
-        Ok(day.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp())
-    })
+pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let of_day = || {
+        let day: jiff::civil::Date = text.parse().ok()?;
+        Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    };
+    let wrong = || "expected a day such as 2026-11-20 or a time such as 2026-11-20T14:30:00Z".to_owned();
+    text.parse().ok().or_else(of_day).ok_or_else(wrong)
 }

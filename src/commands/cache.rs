@@ -4,6 +4,7 @@ use crate::cli::CacheArgs;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::complain;
+use crate::commands::report::nothing_found;
 use crate::report::cache_sheet;
 use crate::report::sheet::Asked;
 
@@ -23,7 +24,7 @@ pub(super) fn run(args: &CacheArgs, context: &mut Context<'_>) -> anyhow::Result
         let billing = context.config.billing;
         context.print_json(&cache_sheet::document(&args.by, &groups, &calendar, &asked, billing))?;
     } else if groups.is_empty() {
-        complain("no requests are recorded that this asks for");
+        complain(nothing_found(&books)?);
     } else {
         write!(context.out, "{}", cache_sheet::render(&args.by, &groups, &calendar))?;
     }

@@ -40,6 +40,7 @@ use crate::commands::demo::story::Fate;
 use crate::commands::demo::story::RUNS;
 use crate::commands::demo::story::Run;
 use crate::commands::demo::story::TASKS;
+use crate::commands::screen;
 use crate::config;
 use crate::disk::replace;
 use crate::disk::replace::Access;
@@ -81,6 +82,7 @@ pub(super) fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<
     }
     write!(context.out, "{}", introduction())?;
     for (command, output) in answers {
+        let output = if context.global.ascii { screen::ascii(&output) } else { output };
         write!(context.out, "\n$ {command}\n{output}")?;
     }
     write!(context.out, "\n{NEXT}")?;

@@ -39,6 +39,15 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
         None => find(&args.what, length, &books, context)?,
     };
     let Some(explained) = explained else {
+        if args.what.contains(':') && split_name(&args.what).is_none() {
+            let dimensions = Dimension::all().iter().map(ToString::to_string).collect::<Vec<_>>();
+            return Err(NotFound(format!(
+                "`{}` names no dimension: expected one of {}, tag:KEY before a colon",
+                Printable(&args.what),
+                dimensions.join(", ")
+            ))
+            .into());
+        }
         return Err(NotFound(format!(
             "no task, session or request `{}` has a recorded cost; others are named as in branch:main, day:today",
             Printable(&args.what)
@@ -51,7 +60,7 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
     if context.global.json {
         context.print_json(&explanation::document(&args.what, &explained))?;
     } else {
-        write!(context.out, "{}", explanation::render(&explained))?;
+        write!(context.out, "{}", explanation::render(&explained, &context.config.calendar))?;
     }
     context.remark_billing();
     Ok(context.certain_exit(&explained.totals))

@@ -25,6 +25,7 @@ use crate::report;
 use crate::report::Certainty;
 use crate::report::table;
 use crate::report::table::Side;
+use crate::summary::Totals;
 
 /// The periods that are told of, shortest first.
 const PERIODS: [(&str, Unit); 3] =
@@ -35,6 +36,7 @@ struct Row {
     period: &'static str,
     days: Days,
     spent: Usd,
+    certainty: Certainty,
     forecast: Option<Forecast>,
 }
 
@@ -49,10 +51,11 @@ pub(super) fn run(args: &ForecastArgs, context: &mut Context<'_>) -> anyhow::Res
     let begins = calendar.start_of_day(forecast::history_begins(today));
     let filter = Filter { period: Period { begins, ends: Timestamp::MAX }, conditions };
     let groups = books.ledger.groups(&filter, &[Dimension::Time(Unit::Day)], &calendar)?;
-    let mut days = Vec::new();
+    let (mut days, mut totals) = (Vec::new(), Vec::new());
     for group in &groups {
         if let [Key::Begins(at)] = group.keys.as_slice() {
             days.push((calendar.day(*at), group.totals.cost.total()));
+            totals.push((calendar.day(*at), &group.totals));
         }
     }
     let habit = Habit::of(&days, today);
@@ -62,8 +65,11 @@ pub(super) fn run(args: &ForecastArgs, context: &mut Context<'_>) -> anyhow::Res
         let within = Days { first: calendar.day(times.begins), last: calendar.day(last) };
         let spent = days.iter().filter(|(day, _)| within.first <= *day && *day <= within.last);
         let spent = spent.map(|(_, cost)| *cost).sum();
+        let mut sure = Totals::default();
+        let in_it = totals.iter().filter(|(day, _)| within.first <= *day && *day <= within.last);
+        in_it.for_each(|(_, totals)| sure.add(totals));
         let forecast = habit.as_ref().ok().map(|habit| habit.forecast(spent, now, times.ends, &calendar));
-        Row { period, days: within, spent, forecast }
+        Row { period, days: within, spent, certainty: Certainty::of(&sure), forecast }
     });
     let whole = query::whole(&groups);
     if context.global.json {
@@ -108,12 +114,16 @@ pub(super) fn run(args: &ForecastArgs, context: &mut Context<'_>) -> anyhow::Res
         let cells = rows.iter().map(|row| {
             let (expected, range) = match &row.forecast {
                 Some(forecast) => (
-                    report::amount(forecast.expected, certainty),
-                    format!("${} – ${}", forecast.low.rounded(4), forecast.high.rounded(4)),
+                    report::sized_amount(forecast.expected, certainty),
+                    format!(
+                        "${} – ${}",
+                        forecast.low.rounded(report::places(forecast.high)),
+                        forecast.high.rounded(report::places(forecast.high))
+                    ),
                 ),
                 None => ("–".to_owned(), "–".to_owned()),
             };
-            let spent = report::amount(row.spent, certainty);
+            let spent = report::sized_amount(row.spent, row.certainty);
             vec![row.period.to_owned(), row.days.last.to_string(), spent, expected, range]
         });
         write!(context.out, "{}", table::render(&headings, cells))?;

@@ -92,6 +92,9 @@ fn read(path: &Path, now: Timestamp) -> anyhow::Result<(String, Timestamp)> {
         refuse_endless(&text)?;
         return Ok((text, now));
     }
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        bail!("it is not a regular file; `-` reads stdin");
+    }
     let file = disk::open_regular(path)?;
     let written = file.metadata()?.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
     file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
@@ -145,6 +148,9 @@ fn show(args: &ImportArgs, told: &Told, booked: &Booked, context: &mut Context<'
         });
         return context.print_json(&document);
     }
+    if booked.unpriced {
+        complain("some models have no price: `cmat models check` names them, `cmat models add` adds them");
+    }
     if differ_widely(booked.cost, booked.reported) {
         complain(
             "Warning: the file says another cost by far than its tokens come to: are they counted right, \
@@ -169,8 +175,8 @@ fn show(args: &ImportArgs, told: &Told, booked: &Booked, context: &mut Context<'
         "{}{}: {} by the price table, {} as the file says{would}",
         counted(n_records, "record"),
         if parts.is_empty() { String::new() } else { format!(", {}", parts.join(", ")) },
-        report::amount(booked.cost, certainty(booked)),
-        report::amount(booked.reported, Certainty::default()),
+        report::sized_amount(booked.cost, certainty(booked)),
+        report::sized_amount(booked.reported, Certainty::default()),
     )?;
     Ok(())
 }

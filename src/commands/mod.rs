@@ -65,6 +65,7 @@ use crate::cli::CostsCommand;
 use crate::cli::Global;
 use crate::commands::rehearsal::Rehearsal;
 use crate::config::Config;
+use crate::config::UnknownZone;
 use crate::guard::Known;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
@@ -149,7 +150,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
     if let [_program, only] = arguments
         && only == "statusline"
     {
-        statusline::run();
+        statusline::run(false);
         return Exit::Done.code();
     }
     match CompleteEnv::with_factory(Cli::command).var(shell::COMPLETE).try_complete(arguments, None) {
@@ -196,7 +197,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
                 let _unread = writeln!(out, "{}", printable_json(&error_document(&error)));
                 let _unread = out.flush();
             }
-            if error.is::<Usage>() { USAGE } else { Exit::Failed.code() }
+            if error.is::<Usage>() || error.is::<UnknownZone>() { USAGE } else { Exit::Failed.code() }
         }
     }
 }
@@ -214,6 +215,8 @@ fn is_read(command: &Command) -> bool {
             | Command::Sessions(_)
             | Command::Stats(_)
             | Command::Cache(_)
+            | Command::Forecast(_)
+            | Command::Estimate(_)
             | Command::Anomalies(_)
             | Command::Advise(_)
             | Command::Budget(_)
@@ -273,7 +276,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         }
         Command::Run(args) => run::run(&args, &mut context),
         Command::Statusline => {
-            statusline::run();
+            statusline::run(context.global.ascii);
             Ok(Exit::Done)
         }
         Command::Hook { .. } => Ok(Exit::Done),

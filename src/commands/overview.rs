@@ -8,6 +8,7 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::budget::Stands;
 use crate::commands::complain;
+use crate::commands::report::NOTHING_RECORDED;
 use crate::period::DayWords;
 use crate::period::Days;
 use crate::period::WholeUnit;
@@ -65,9 +66,7 @@ pub(super) fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
             write!(context.out, "\n  30 days, dearest tasks\n{text}")?;
         }
         if is_empty {
-            complain(
-                "nothing is recorded yet: `cmat init` installs the hook, `cmat reconcile --all` reads the transcripts that are there, `cmat demo` shows all of it on a made-up project",
-            );
+            complain(NOTHING_RECORDED);
         }
     }
     let mut whole = tasks.total.totals.clone();

@@ -47,6 +47,12 @@ pub(super) fn run(args: &RecordArgs, context: &mut Context<'_>) -> anyhow::Resul
     }
     let projected = books.project_pending()?;
     show(&record, &booked, context)?;
+    if booked.unpriced {
+        let model = Printable(record.model.as_str());
+        complain(&format!(
+            "`{model}` has no price: cmat models add {model} --input USD --output USD, then: cmat reprice"
+        ));
+    }
     context.remark_billing();
     for fault in faults_of_queues(&projected) {
         complain(&fault);
@@ -123,6 +129,6 @@ fn show(record: &Record, booked: &Booked, context: &mut Context<'_>) -> anyhow::
         Booked { forgotten: 1, .. } => "Not recorded, it was forgotten before",
         _ => "Recorded before",
     };
-    writeln!(context.out, "{word}: {}", report::amount(booked.cost, certainty))?;
+    writeln!(context.out, "{word}: {}", report::sized_amount(booked.cost, certainty))?;
     Ok(())
 }

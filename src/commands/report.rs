@@ -1,5 +1,6 @@
 //! `cmat report`: what requests come to, by anything.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::booking::Books;
@@ -18,6 +19,7 @@ use crate::config;
 use crate::disk::replace;
 use crate::disk::replace::Access;
 use crate::disk::replace::ReplaceError;
+use crate::ledger::LedgerError;
 use crate::period::Days;
 use crate::period::Period;
 use crate::period::Unit;
@@ -36,8 +38,12 @@ use crate::report::sheet::Repeats;
 use crate::report::sheet::Sheet;
 use crate::summary::Elsewhere;
 
+/// What is said where nothing is recorded at all.
+pub(super) const NOTHING_RECORDED: &str = "nothing is recorded yet: `cmat init` installs the hook, `cmat reconcile --all` reads the transcripts that are there, `cmat demo` shows all of it on a made-up project";
+
 pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let by = dimensions(args)?;
+    let format = format(args, context)?;
     if let Some(path) = file(args) {
         refuse_existing(&context.config.cwd.join(path), args.force)?;
     }
@@ -73,9 +79,9 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
         now: context.config.now(),
     };
     if sheet.rows.is_empty() {
-        complain("no requests are recorded that this asks for");
+        complain(nothing_found(&books)?);
     }
-    let text = rendered(args, &sheet, &asked, context)?;
+    let text = rendered(args, format, &sheet, &asked, context)?;
     write(&text, args, context)?;
     let elsewhere = books.ledger.elsewhere_passing(&selection.filter)?;
     if elsewhere.entries > 0 {
@@ -83,6 +89,15 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
     }
     context.remark(&sheet.total.totals);
     Ok(context.certain_exit(&sheet.total.totals))
+}
+
+/// Returns what to say where no request passes.
+pub(super) fn nothing_found(books: &Books) -> Result<&'static str, LedgerError> {
+    Ok(if books.ledger.is_empty()? {
+        NOTHING_RECORDED
+    } else {
+        "no requests are recorded that this asks for"
+    })
 }
 
 /// Returns what a person should know of figures that are of no requests.
@@ -204,6 +219,9 @@ fn compared_days(
 ) -> anyhow::Result<Option<Days>> {
     match args.compare {
         None => Ok(None),
+        Some(Comparison::Days(_)) if selection.days.is_none() => {
+            Err(Usage("which days are compared? Name them with --since or --during".to_owned()).into())
+        }
         Some(Comparison::Days(range)) => context.days(range.since, range.until).map(Some),
         Some(Comparison::Previous) => {
             let days = selection.days.ok_or_else(|| {
@@ -224,16 +242,35 @@ fn order_of(order: SortBy) -> Order {
     }
 }
 
+/// Returns the form that is asked for: by `--json`, `--format` or the ending of the file's name.
+fn format(args: &ReportArgs, context: &Context<'_>) -> anyhow::Result<Format> {
+    let ending = file(args).and_then(Path::extension).map(|ending| ending.to_ascii_lowercase());
+    let of_file = match ending.as_deref().and_then(OsStr::to_str) {
+        Some("csv") => Some(Format::Csv),
+        Some("html" | "htm") => Some(Format::Html),
+        Some("json") => Some(Format::Json),
+        Some("md" | "markdown") => Some(Format::Markdown),
+        _ => None,
+    };
+    let is_for_a_person = file(args).is_none() && config::stdout_is_terminal();
+    let usual = if is_for_a_person { Format::Table } else { Format::Plain };
+    match args.format {
+        Some(form) if context.global.json && form != Format::Json => {
+            Err(Usage("`--json` and `--format` name different forms: leave one out".to_owned()).into())
+        }
+        _ if context.global.json => Ok(Format::Json),
+        named => Ok(named.or(of_file).unwrap_or(usual)),
+    }
+}
+
 fn rendered(
     args: &ReportArgs,
+    format: Format,
     sheet: &Sheet,
     asked: &Asked<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<String> {
-    let is_for_a_person = file(args).is_none() && config::stdout_is_terminal();
-    let usual = if is_for_a_person { Format::Table } else { Format::Plain };
-    let form = if context.global.json { Format::Json } else { args.format.unwrap_or(usual) };
-    Ok(match form {
+    Ok(match format {
         // There is not even a total.
         Format::Table | Format::Plain if sheet.rows.is_empty() => String::new(),
         Format::Table => sheet::text(sheet, Repeats::Blank, config::width()),

@@ -116,7 +116,8 @@ fn page(text: &str) -> io::Result<bool> {
     Ok(child.wait()?.success())
 }
 
-fn ascii(text: &str) -> String {
+/// Returns a text with plain characters for those that cmat writes itself.
+pub(super) fn ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         match ASCII.iter().find(|(known, _)| *known == character) {

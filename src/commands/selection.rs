@@ -1,5 +1,7 @@
 //! Which requests a question is about: days and conditions as a person names them.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use crate::booking::Books;
@@ -7,6 +9,7 @@ use crate::cli::SelectionArgs;
 use crate::commands::Context;
 use crate::commands::NotFound;
 use crate::commands::Usage;
+use crate::commands::report::NOTHING_RECORDED;
 use crate::period::DayWords;
 use crate::period::Days;
 use crate::period::Period;
@@ -101,6 +104,16 @@ impl Context<'_> {
         let named = Filter { conditions: vec![condition.clone()], ..Filter::ALL };
         if books.ledger.groups(&named, &[], &self.config.calendar)?.is_empty() {
             let dimension = &condition.dimension;
+            if books.ledger.is_empty()? {
+                return Err(NotFound(NOTHING_RECORDED.to_owned()).into());
+            }
+            if *dimension == Dimension::Project && Path::new(name) == self.config.project.root {
+                return Err(NotFound(
+                    "no request of this project is recorded; `cmat reconcile` reads its transcripts"
+                        .to_owned(),
+                )
+                .into());
+            }
             return Err(NotFound(format!(
                 "no request has {dimension} `{name}`; `cmat report --by {dimension}` shows all"
             ))

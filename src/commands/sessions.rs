@@ -12,6 +12,7 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::NotFound;
 use crate::commands::complain;
+use crate::commands::report::nothing_found;
 use crate::commands::run::spent;
 use crate::money::grouped;
 use crate::printable::Printable;
@@ -65,7 +66,7 @@ fn list(args: &SessionsListArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         document["warnings"] = report::json::warnings(&whole).into();
         context.print_json(&document)?;
     } else if groups.is_empty() {
-        complain("no requests are recorded that this asks for");
+        complain(nothing_found(&books)?);
     } else {
         let headings = [
             ("SESSION", Side::Left),

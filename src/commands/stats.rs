@@ -87,14 +87,14 @@ fn text(mark: Option<&Mark>, totals: &Totals, averages: &[Average], context: &Co
         ("Output Tokens:", grouped(totals.tokens.output)),
         ("Cache Creation:", grouped(totals.tokens.cache_write())),
         ("Cache Read:", grouped(totals.tokens.cache_read)),
-        ("Total Cost:", report::amount(totals.cost.total(), certainty)),
+        ("Total Cost:", report::sized_amount(totals.cost.total(), certainty)),
     ] {
         text.push_str(&format!("  {label:<15} {value:>16}\n"));
     }
     text.push('\n');
     let headings = [("AVERAGE PER", Side::Left), ("NUMBER", Side::Right), ("COST", Side::Right)];
     let rows = averages.iter().map(|average| {
-        let cost = average.cost.map_or_else(|| "–".to_owned(), |cost| report::amount(cost, certainty));
+        let cost = average.cost.map_or_else(|| "–".to_owned(), |cost| report::sized_amount(cost, certainty));
         vec![average.per.to_owned(), grouped(average.count), cost]
     });
     text + &table::render(&headings, rows)

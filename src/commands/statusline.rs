@@ -18,6 +18,7 @@ use crate::budget::standing::Standing;
 use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::complain;
+use crate::commands::screen;
 use crate::config::Config;
 use crate::config::budgets::Budgets;
 use crate::disk;
@@ -103,7 +104,7 @@ pub(super) fn tell(context: &mut Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// Prints the line. Nothing that happens in it gets out.
-pub(super) fn run() {
+pub(super) fn run(is_ascii: bool) {
     panic::set_hook(Box::new(|_| {}));
     let line = panic::catch_unwind(|| {
         let mut text = String::new();
@@ -114,8 +115,10 @@ pub(super) fn run() {
         }
         line(&serde_json::from_str(&text).unwrap_or_default())
     });
+    let line = line.unwrap_or_default();
+    let line = if is_ascii { screen::ascii(&line) } else { line };
     // Nobody can be told that stdout is closed.
-    let _unread = writeln!(io::stdout(), "{}", line.unwrap_or_default());
+    let _unread = writeln!(io::stdout(), "{line}");
 }
 
 fn line(told: &Told) -> String {

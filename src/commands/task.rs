@@ -272,7 +272,7 @@ fn row(task: &TaskSummary) -> Vec<String> {
     vec![
         task.task.to_string(),
         text(&task.enhancement),
-        report::amount(task.cost(), Certainty::of(&task.totals)),
+        report::sized_amount(task.cost(), Certainty::of(&task.totals)),
         text(&task.title),
     ]
 }
@@ -304,7 +304,7 @@ fn show(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     writeln!(
         context.out,
         "  Cost:        {}",
-        report::amount(summary.cost(), Certainty::of(&summary.totals))
+        report::sized_amount(summary.cost(), Certainty::of(&summary.totals))
     )?;
     context.remark_billing();
     Ok(Exit::Done)

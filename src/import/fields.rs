@@ -212,6 +212,9 @@ pub(super) fn json_error(kind: &'static str, text: &str, error: &serde_json::Err
     let message = error.to_string();
     let why = message.split(" at line ").next().unwrap_or_default().to_owned();
     match error.classify() {
+        Category::Data if text.trim_start().starts_with('[') => {
+            ImportError::OtherKind { kind, why: "it is a list; expected an object".to_owned() }
+        }
         Category::Data => ImportError::OtherKind { kind, why: format!("{why} (line {line})") },
         Category::Eof => ImportError::Damaged { line, why: "the file ends here: it is cut".to_owned() },
         Category::Syntax | Category::Io => {

@@ -60,7 +60,7 @@ pub struct Days {
 pub enum PeriodError {
     /// The text names no day.
     #[error(
-        "`{text}` is no day: expected a date such as 2026-11-01, 20261101 or 2026-11, a number of days such as 7d, \
+        "`{text}` is no day: expected a date such as 2026-11-01, 20261101, 2026-11 or 2026, a number of days such as 7d, \
          or today, yesterday, this-week, last-week, this-month, last-month, this-year, last-year"
     )]
     NotADay {
@@ -98,6 +98,8 @@ pub enum DayWords {
     Month(Date),
     /// `7d`: so many days, today the last of them; 1 or more.
     Last(u32),
+    /// A year, by its first day.
+    Year(Date),
     /// `today`, `yesterday`: so many days ago.
     DaysAgo(u32),
     /// `this-week`, `last-week` and their like: the whole one that was so many ago.
@@ -150,6 +152,7 @@ fn written(text: &str) -> Option<DayWords> {
     match lengths.as_slice() {
         [8] => date(&text[..4], &text[4..6], &text[6..]).map(DayWords::Date),
         [4, 2, 2] => date(parts[0], parts[1], parts[2]).map(DayWords::Date),
+        [4] => date(text, "01", "01").map(DayWords::Year),
         [4, 2] => date(parts[0], parts[1], "01").map(DayWords::Month),
         _ => None,
     }
@@ -174,6 +177,7 @@ impl DayWords {
         let (first, next) = match self {
             Self::Date(day) => (day, shifted(day, 1.day())?),
             Self::Month(first) => (first, shifted(first, 1.month())?),
+            Self::Year(first) => (first, shifted(first, 1.year())?),
             Self::Last(n) => (shifted(today, days_before(n - 1)?)?, shifted(today, 1.day())?),
             Self::DaysAgo(n) => {
                 let day = shifted(today, days_before(n)?)?;
@@ -210,6 +214,9 @@ impl FromStr for RangeWords {
 
     fn from_str(text: &str) -> Result<Self, PeriodError> {
         let (since, until) = text.split_once("..").unwrap_or((text, text));
+        if since.is_empty() || until.is_empty() {
+            return Err(PeriodError::NotADay { text: text.chars().take(40).collect() });
+        }
         Ok(Self { since: since.parse()?, until: until.parse()? })
     }
 }

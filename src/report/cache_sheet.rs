@@ -12,8 +12,8 @@ use crate::printable::Printable;
 use crate::query::CacheGroup;
 use crate::query::Dimension;
 use crate::report::Billing;
-use crate::report::COST_PLACES;
 use crate::report::hit_percent;
+use crate::report::places;
 use crate::report::sheet::Asked;
 use crate::report::sheet::Label;
 use crate::report::table;
@@ -75,7 +75,7 @@ fn figures(totals: &CacheTotals) -> [String; 6] {
 
 fn amount(amount: Usd) -> String {
     let (sign, size) = if amount < Usd::ZERO { ("-", -amount) } else { ("", amount) };
-    format!("{sign}${}", size.rounded(COST_PLACES))
+    format!("{sign}${}", size.rounded(places(size)))
 }
 
 /// Returns `cmat.cache/1`.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::money::grouped;
+use crate::period::Calendar;
 use crate::pricing::Price;
 use crate::pricing::PriceSource;
 use crate::printable::Printable;
@@ -55,11 +56,11 @@ pub struct Explained {
 }
 
 /// Returns an explanation as text: the requests that are at hand, and what all of them come to.
-pub fn render(explained: &Explained) -> String {
+pub fn render(explained: &Explained, calendar: &Calendar) -> String {
     let requests = &explained.requests;
-    let mut text = String::from("  times in UTC, prices in USD per million tokens\n");
+    let mut text = format!("  times in {}, prices in USD per million tokens\n", calendar.zone_name());
     for request in &requests.first {
-        explain_request(&mut text, request);
+        explain_request(&mut text, request, calendar);
     }
     let total = explained.totals.cost.total();
     let n_requests = requests.n_all - requests.n_not_itemised;
@@ -97,8 +98,8 @@ pub fn render(explained: &Explained) -> String {
     text
 }
 
-fn explain_request(text: &mut String, request: &ExplainedRequest) {
-    let at = request.at.strftime("%Y-%m-%d %H:%M:%S");
+fn explain_request(text: &mut String, request: &ExplainedRequest, calendar: &Calendar) {
+    let at = request.at.to_zoned(calendar.zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
     let agent = request.agent.as_deref().map(|agent| format!("  {}", Printable(agent))).unwrap_or_default();
     let lower_bound = if request.complete { "" } else { "  at least: the answer was cut off" };
     // Almost always there is one charge; its row stands beside the model, which keeps the lines short.

@@ -81,6 +81,13 @@ pub fn amount(cost: Usd, certainty: Certainty) -> String {
     format!("{tilde}${}{plus}", cost.rounded(COST_PLACES))
 }
 
+/// Returns an amount with its marks and as many places as its size asks for: `$0.0789`, `~$12.35`.
+pub fn sized_amount(cost: Usd, certainty: Certainty) -> String {
+    let tilde = if certainty.estimated { "~" } else { "" };
+    let plus = if certainty.at_least { "+" } else { "" };
+    format!("{tilde}${}{plus}", cost.rounded(places(cost)))
+}
+
 /// Returns an amount as it is shown where there is little room, in cents: `$4.12`, `~$0.84+`.
 pub fn short_amount(cost: Usd, certainty: Certainty) -> String {
     let tilde = if certainty.estimated { "~" } else { "" };

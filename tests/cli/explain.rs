@@ -86,12 +86,12 @@ fn what_cannot_be_explained_is_told() {
     ");
     assert_snapshot!(project.run(["explain", "weather:fine"]), @r"
     --- stderr
-    Error: no task, session or request `weather:fine` has a recorded cost; others are named as in branch:main, day:today
+    Error: `weather:fine` names no dimension: expected one of hour, day, week, month, task, enhancement, branch, ticket, pr, commit, agent, skill, command, mcp-server, operation, model, session, project, user, tag:KEY before a colon
     --- exit 1
     ");
     assert_snapshot!(project.run(["explain", "day:soon"]), @r"
     --- stderr
-    Error: `soon` is no day: expected a date such as 2026-11-01, 20261101 or 2026-11, a number of days such as 7d, or today, yesterday, this-week, last-week, this-month, last-month, this-year, last-year
+    Error: `soon` is no day: expected a date such as 2026-11-01, 20261101, 2026-11 or 2026, a number of days such as 7d, or today, yesterday, this-week, last-week, this-month, last-month, this-year, last-year
     --- exit 2
     ");
     assert_snapshot!(project.run(["explain", "day:today", "--since", "7d"]), @r"

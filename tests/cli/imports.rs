@@ -60,7 +60,7 @@ fn what_no_request_has_is_refused_and_a_cost_far_off_is_told() {
     ");
     project.write("log.csv", row("90000000", "0.100000"));
     assert_snapshot!(project.run(["import", "token-csv", "log.csv"]), @"
-    1 record, 1 new: $270.0000 by the price table, $0.1000 as the file says
+    1 record, 1 new: $270.00 by the price table, $0.1000 as the file says
     --- stderr
     Warning: the file says another cost by far than its tokens come to: are they counted right, and is `--model` the one that was used?
     ");

@@ -285,12 +285,35 @@ fn the_zone_is_that_of_the_command_line_then_the_environment_then_the_configurat
     assert_snapshot!(project.run(["report"]), @r"
     --- stderr
     Error: CMAT_TZ: `Nowhere` is no time zone: expected a name such as Europe/Berlin or UTC
-    --- exit 1
+    --- exit 2
     ");
     project.write(".claude/cmat.toml", "unknown_model = \"unpriced\"");
     let seen = project.env("CMAT_TZ", "UTC").run(["report"]);
     assert!(!seen.contains("--- exit"), "{seen}");
     assert!(seen.contains("Warning: `[project]/.claude/cmat.toml` sets `unknown_model`, which a file of the project may not: put it into your own config.toml; it was left out"), "{seen}");
+}
+
+#[test]
+fn the_name_of_a_file_tells_the_form_and_two_forms_are_refused() {
+    let project = project();
+    for (name, form) in [("a.csv", "csv"), ("a.md", "markdown"), ("a.html", "html"), ("a.txt", "plain")] {
+        project.stdout(["report", "-o", name]);
+        let written = fs::read_to_string(project.project().join(name)).unwrap();
+        assert_eq!(written, project.stdout(["report", "--format", form]));
+    }
+    let seen = project.run(["report", "--json", "--format", "csv"]);
+    assert!(seen.contains("name different forms") && seen.ends_with("--- exit 2\n"), "{seen}");
+    let seen = project.run(["report", "--by", "branch", "--compare", "2026-10"]);
+    assert!(seen.contains("which days are compared?") && seen.ends_with("--- exit 2\n"), "{seen}");
+}
+
+#[test]
+fn a_ledger_with_nothing_in_it_says_what_to_do() {
+    let project = TestProject::new();
+    for command in [&["report"][..], &["sessions"], &["cache"], &["costs", "top"]] {
+        let seen = project.run(command);
+        assert!(seen.contains("nothing is recorded yet: `cmat init`"), "{command:?}: {seen}");
+    }
 }
 
 #[test]

@@ -169,6 +169,10 @@ fn ascii_is_for_what_cmat_writes_itself() {
     TASK  ENHANCEMENT     COST  TITLE
     T-1   -            $0.0000  größe -> 日本
     ");
+    for command in ["statusline", "forecast", "estimate"] {
+        let seen = project.run([command, "--ascii"]);
+        assert!(seen.is_ascii() && !seen.contains("unexpected"), "{command}: {seen}");
+    }
 }
 
 /// Runs cmat on a terminal of a few lines, with a pager that marks what it was given.

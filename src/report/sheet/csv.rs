@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::printable::Printable;
+use crate::report::sheet::Label;
 use crate::report::sheet::Row;
 use crate::report::sheet::Sheet;
 use crate::report::sheet::json;
@@ -27,7 +28,7 @@ pub fn csv(sheet: &Sheet) -> String {
 
 fn cells(row: &Row) -> Vec<String> {
     let foreign = |text: &str| cell_for_spreadsheets(&Printable(text).to_string()).into_owned();
-    let mut cells: Vec<String> = row.labels.iter().map(|label| foreign(&label.text())).collect();
+    let mut cells: Vec<String> = row.labels.iter().map(label).map(|label| foreign(&label)).collect();
     cells.extend(json::FIGURES.iter().map(|(_, figure)| plain(&figure(&row.totals))));
     let models: Vec<&str> = row.models.iter().map(|model| model.as_str()).collect();
     let unpriced: Vec<&str> = row.totals.unpriced_models.iter().map(|model| model.as_str()).collect();
@@ -36,6 +37,11 @@ fn cells(row: &Row) -> Vec<String> {
         cells.extend([before.cost.total().to_string(), change(&row.totals, before)]);
     }
     cells
+}
+
+/// Returns what names a row; nothing for what is unattributed, which a task may be called too.
+fn label(label: &Label) -> String {
+    if *label == Label::Unattributed { String::new() } else { label.text() }
 }
 
 fn change(now: &Totals, before: &Totals) -> String {

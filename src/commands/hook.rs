@@ -9,6 +9,7 @@
 //! happens; one deadline bounds all of it; whatever is left is done by the next cmat that runs.
 
 mod enforcement;
+mod latest;
 
 use std::ffi::OsStr;
 use std::ffi::OsString;

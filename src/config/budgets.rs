@@ -98,6 +98,9 @@ impl Budgets {
         let sections: Sections = match toml::from_str(&text) {
             Ok(sections) => sections,
             Err(error) => {
+                if seems_closed(&text) {
+                    self.fail = Fail::Closed;
+                }
                 let line = error.span().map_or(1, |span| line_at(&text, span.start));
                 let reason = error.message();
                 return self.faults.push(format!("`{}`, line {line}: {reason}", path.display()));
@@ -119,6 +122,19 @@ impl Budgets {
             self.trusted.extend(sections.trust);
         }
     }
+}
+
+/// Returns whether a line of a file that is no TOML says `fail = "closed"`: a mistake elsewhere must not open it.
+fn seems_closed(text: &str) -> bool {
+    let says_so = |line: &str| {
+        let code = line.split('#').next().unwrap_or_default();
+        code.match_indices("fail").any(|(at, word)| {
+            let Some(value) = code[at + word.len()..].trim_start().strip_prefix('=') else { return false };
+            let value = value.trim_start();
+            value.starts_with("\"closed\"") || value.starts_with("'closed'")
+        })
+    };
+    text.lines().any(says_so)
 }
 
 /// Returns the days of budgets that name no zone: a project cannot move those of others, so theirs are the machine's
@@ -195,5 +211,17 @@ mod tests {
             "{found:?}"
         );
         assert!(found.faults[1].starts_with("`/project/.claude/cmat.toml`, line 1: "), "{found:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_broken_elsewhere_stays_closed() {
+        for said in ["hook = { fail = \"closed\" }", "hook.fail='closed' # else", "[hook]\nfail  =  'closed'"]
+        {
+            let found = read(&format!("{said}\nbudget = ["), "");
+            assert_eq!((found.fail, found.faults.len()), (Fail::Closed, 1), "{said}");
+        }
+        for said in ["# fail = 'closed'", "hook = { fail = 'open' }", "fail = 'closes'"] {
+            assert_eq!(read(&format!("{said}\nbudget = ["), "").fail, Fail::Open, "{said}");
+        }
     }
 }

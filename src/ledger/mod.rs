@@ -171,6 +171,12 @@ fn is_full(error: &rusqlite::Error) -> bool {
 }
 
 impl LedgerError {
+    /// Returns whether somebody else holds the ledger, so that trying again may help.
+    pub fn is_locked(&self) -> bool {
+        let (Self::Sqlite(source) | Self::Open { source, .. }) = self else { return false };
+        matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
     /// Returns whether the file is damaged or gone, so that waiting or trying again cannot help.
     pub fn is_loss(&self) -> bool {
         match self {

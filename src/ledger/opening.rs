@@ -72,6 +72,11 @@ impl Ledger {
         Ok(self.connection.busy_timeout(wait)?)
     }
 
+    /// Returns a number that changes when somebody else has changed the ledger.
+    pub fn version(&self) -> Result<i64, LedgerError> {
+        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
     /// Returns what the ledger is on.
     pub fn file_system(&self) -> FileSystem {
         self.file_system

@@ -230,7 +230,9 @@ fn a_check_that_fails_lets_the_session_go_on_unless_it_is_closed() {
         let _absent = fs::remove_file(project.cmat_home().join(name));
     }
     fs::write(&ledger, "no ledger at all, but some other file that is long enough to be looked at").unwrap();
-    assert_eq!(project.prompt(), "");
+    let unchecked = r#"{"systemMessage":"cmat: the budgets could not be checked: "#;
+    assert!(project.prompt().starts_with(unchecked));
+    assert_eq!(project.tool("ls"), "");
     let seen = project.run(["doctor"]);
     assert!(seen.contains("the budgets could not be checked"), "{seen}");
     let config = project.home().join(".config/cmat/config.toml");
@@ -415,8 +417,61 @@ fn a_ledger_that_somebody_writes_to_or_that_is_newer_does_not_stop_a_client() {
     writer.execute_batch("ROLLBACK").unwrap();
     writer.pragma_update(None, "user_version", 7).unwrap();
     drop(writer);
-    assert_eq!(project.prompt(), "");
+    assert!(project.prompt().contains("has format 7, but this cmat writes up to"));
+    assert_eq!(project.tool("ls"), "");
     let log = fs::read_to_string(project.cmat_home().join("log/cmat.log")).unwrap_or_default();
     let seen = project.run(["doctor"]);
     assert!(seen.contains("the budgets could not be checked"), "{seen} {log}");
+}
+
+#[test]
+fn a_ledger_that_stays_locked_is_read_as_it_is() {
+    let project = project(1);
+    assert!(project.prompt().contains("83 % of a budget used"));
+    let writer = Connection::open(project.cmat_home().join("ledger.db")).unwrap();
+    // What cannot be counted may be more than what is left.
+    project.append("s-1", &half_a_dollar("msg_more"));
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_snapshot!(project.prompt(), @r#"{"systemMessage":"cmat: the budgets could not be checked: another program holds the ledger, and what was spent last is not counted; the session goes on"}"#);
+    assert_eq!(project.tool("ls"), "");
+    assert!(project.tool("cmat budget override user --amount 5").contains("It was not run."));
+    let config = project.home().join(".config/cmat/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("hook = {{ fail = \"closed\" }}\n{text}")).unwrap();
+    assert!(
+        project
+            .prompt()
+            .starts_with(r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#)
+    );
+    fs::write(&config, text).unwrap();
+    writer.execute_batch("ROLLBACK").unwrap();
+    assert!(project.prompt().contains("budget reached"));
+    // What is known to be used up stops, whoever holds the ledger.
+    project.append("s-1", &half_a_dollar("msg_last"));
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert!(project.prompt().contains("budget reached"));
+    assert!(project.tool("ls").contains(r#""continue":false"#));
+}
+
+#[test]
+fn a_file_that_says_closed_and_is_broken_stops_and_a_check_says_so() {
+    let project = project(0);
+    let config = project.home().join(".config/cmat/config.toml");
+    fs::write(&config, "hook = { fail = \"closed\" }\nbudget = [\n").unwrap();
+    assert!(
+        project
+            .prompt()
+            .starts_with(r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#)
+    );
+    fs::write(
+        &config,
+        "hook = { fail = \"closed\" }\n[[budget]]\nscope = \"usr\"\nperiod = \"day\"\nlimit = \"5\"\n",
+    )
+    .unwrap();
+    assert!(project.prompt().contains(r#""decision":"block""#));
+    let seen = project.run(["budget", "check"]);
+    assert!(
+        seen.contains("cmat: the budgets could not be checked") && seen.ends_with("--- exit 3\n"),
+        "{seen}"
+    );
 }

@@ -15,6 +15,7 @@ use crate::commands::Exit;
 use crate::commands::chain;
 use crate::commands::complain;
 use crate::config::budgets::Budgets;
+use crate::config::budgets::Fail;
 use crate::guard;
 use crate::guard::Known;
 use crate::guard::words;
@@ -227,13 +228,14 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
     let (prices, project) = (&mut books.prices, &context.config.project.root);
     let row = |name: &str| prices.row_of(Some(project), name);
     let stop = strictest(&standings, estimate, &mut guard::uses(subject.model.as_deref(), row));
+    let unchecked = budgets.faults.first().filter(|_| budgets.fail == Fail::Closed);
     if context.global.json {
         let warnings = standings.iter().filter(|standing| standing.warnings().next().is_some());
         let warnings =
             warnings.map(|standing| format!("{} {}", words::about(standing), words::usage(standing)));
         context.print_json(&json!({
             "schema": "cmat.budget.check/1",
-            "ok": stop.is_none(),
+            "ok": stop.is_none() && unchecked.is_none(),
             "estimate_usd": estimate,
             "stopped_by": stop.as_ref().map(|(standing, _)| standing.budget.id()),
             "rows": standings.iter().map(row_of_standing).collect::<Vec<_>>(),
@@ -241,6 +243,10 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
         }))?;
     } else if let Some((standing, verdict)) = &stop {
         complain(&words::refusal(standing, verdict, estimate, Stopped::Nothing));
+    } else if let Some(fault) = unchecked {
+        complain(&format!(
+            "cmat: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` is set: {fault}"
+        ));
     } else {
         match standings.iter().min_by_key(|standing| standing.left()) {
             Some(tightest) => {
@@ -252,7 +258,7 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
             None => writeln!(context.out, "ok: no budget holds here")?,
         }
     }
-    Ok(if stop.is_some() { Exit::OverBudget } else { Exit::Done })
+    Ok(if stop.is_some() || unchecked.is_some() { Exit::OverBudget } else { Exit::Done })
 }
 
 /// Reads the budgets and says what of them could not be understood.

@@ -4,9 +4,6 @@
 //! answer is one JSON object on stdout, and nothing is printed where nothing stands in the way. If it cannot check, the
 //! log says so and the session goes on, unless `hook = { fail = "closed" }` is configured.
 
-use std::io::Read as _;
-use std::io::Seek as _;
-use std::io::SeekFrom;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -19,14 +16,15 @@ use std::time::Instant;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::booking::BookingError;
 use crate::booking::Books;
-use crate::booking::session_files;
 use crate::budget::OnExceed;
 use crate::budget::standing::Standing;
 use crate::budget::standing::Verdict;
 use crate::budget::standing::strictest;
 use crate::commands::alerting;
 use crate::commands::hook::Named;
+use crate::commands::hook::latest;
 use crate::commands::hook::named;
 use crate::commands::hook::read_stdin;
 use crate::commands::open_books;
@@ -35,7 +33,6 @@ use crate::config::alerts::Alerts;
 use crate::config::budgets::Budgets;
 use crate::config::budgets::Fail;
 use crate::config::client;
-use crate::disk;
 use crate::guard;
 use crate::guard::Known;
 use crate::guard::bypass;
@@ -52,11 +49,13 @@ use crate::money::Usd;
 use crate::project;
 use crate::project::Project;
 use crate::task_file;
-use crate::transcript::switch;
 
 /// How long a check may take, of the 30 s that Claude Code grants: it waits for the ledger on a busy machine rather than
 /// let a prompt pass.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long nothing may happen to a ledger that is locked: then whoever holds it hangs, and it is read as it is.
+const STUCK_AFTER: Duration = Duration::from_millis(1_500);
 
 /// What is kept of that for answering.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -69,13 +68,6 @@ const MAX_STDIN_BYTES: u64 = 256 << 20;
 
 /// From how much of a budget on a tool waits for its own request to be counted, in percent.
 const NEAR_PERCENT: u64 = 75;
-
-/// How long it waits for that at most, and how often it looks.
-const WRITING_PATIENCE: Duration = Duration::from_secs(2);
-const WRITING_GLANCE: Duration = Duration::from_millis(10);
-
-/// How much of a transcript's end is looked at for it, in bytes.
-const LOOKED_AT_BYTES: u64 = 1 << 20;
 
 /// How many sessions may count by their requests before they are rolled up.
 const MANY_STALE: u64 = 8;
@@ -138,7 +130,7 @@ pub(super) fn run(question: Question, config: &Config, started: Instant) -> anyh
         return Ok(());
     }
     answer_at(started + LIMIT, &asked);
-    match check(&asked, &mut budgets, &config, started + LIMIT.saturating_sub(MARGIN)) {
+    match checked(&asked, &mut budgets, &config, started + LIMIT.saturating_sub(MARGIN)) {
         Ok(Some(object)) => answer(&object),
         Ok(None) => {
             if let Some(fault) = budgets.faults.first()
@@ -151,6 +143,10 @@ pub(super) fn run(question: Question, config: &Config, started: Instant) -> anyh
             tracing::error!("the budgets could not be checked: {fault:#}");
             if asked.fail == Fail::Closed {
                 answer(&refused_unchecked(&asked, &format!("{fault:#}")));
+            } else if question == Question::Prompt {
+                answer(&json!({
+                    "systemMessage": format!("cmat: the budgets could not be checked: {fault:#}; the session goes on"),
+                }));
             }
         }
     }
@@ -217,37 +213,90 @@ fn standings(
 }
 
 /// Returns the answer; `None` if nothing stands in the way.
-fn check(
+///
+/// Where others write one after the other it waits for its turn until `deadline`.
+fn checked(
     asked: &Asked,
     budgets: &mut Budgets,
     config: &Config,
     deadline: Instant,
 ) -> anyhow::Result<Option<Value>> {
-    let mut books = open_books(config, deadline)?;
     if let Some(attempt) = attempt(asked, config) {
-        note_attempt(attempt, asked, &mut books)?;
+        // It is denied whatever becomes of the ledger.
+        let noted = open_books(config, Instant::now() + STUCK_AFTER)
+            .and_then(|mut books| note_attempt(attempt, asked, &mut books));
+        let audited = match noted {
+            Ok(()) => ", and is in the audit",
+            Err(fault) => {
+                tracing::error!("an attempt could not be put into the audit: {fault:#}");
+                ""
+            }
+        };
         return Ok(Some(denied(&format!(
-            "cmat: {} is for the person at the terminal, not for an agent. It was not run, and is in the audit.",
+            "cmat: {} is for the person at the terminal, not for an agent. It was not run{audited}.",
             attempt.as_str()
         ))));
     }
+    let mut books = open_books(config, Instant::now() + STUCK_AFTER)?;
+    books.deadline = deadline;
+    guard::name_rows(budgets, &mut books.prices, &asked.project);
+    loop {
+        let version = books.ledger.version()?;
+        match check(asked, budgets, config, &mut books) {
+            Err(fault) if is_locked(&fault) => {
+                if Instant::now() >= deadline || books.ledger.version()? == version {
+                    return unread(asked, budgets, config, &mut books, fault);
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Returns the answer from what the ledger holds, which nobody can write: only what is used up already stops.
+fn unread(
+    asked: &Asked,
+    budgets: &Budgets,
+    config: &Config,
+    books: &mut Books,
+    fault: anyhow::Error,
+) -> anyhow::Result<Option<Value>> {
+    let (session, agent) = (asked.named.session.as_ref(), asked.told.agent_type.as_deref());
+    let (standings, model) = standings(session, agent, &asked.project, budgets, books, config)?;
+    let prices = &mut books.prices;
+    let row = |name: &str| prices.row_of(Some(&asked.project.root), name);
+    match strictest(&standings, Usd::ZERO, &mut guard::uses(model.as_deref(), row)) {
+        Some((standing, verdict)) => Ok(Some(refused(asked, standing, &verdict))),
+        None => {
+            tracing::warn!("{fault:#}");
+            anyhow::bail!("another program holds the ledger, and what was spent last is not counted")
+        }
+    }
+}
+
+fn check(
+    asked: &Asked,
+    budgets: &Budgets,
+    config: &Config,
+    books: &mut Books,
+) -> anyhow::Result<Option<Value>> {
     if let Some(transcript) = &asked.named.transcript {
         books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
     }
-    guard::name_rows(budgets, &mut books.prices, &asked.project);
     let (session, agent) = (asked.named.session.as_ref(), asked.told.agent_type.as_deref());
-    let (mut standings, mut model) = standings(session, agent, &asked.project, budgets, &mut books, config)?;
+    let (mut standings, mut model) = standings(session, agent, &asked.project, budgets, books, config)?;
     if standings.iter().any(|standing| standing.percent() >= NEAR_PERCENT)
         && let Some(transcript) = &asked.named.transcript
-        && wait_for_request(asked, transcript)
+        && let (Question::Tool, Some(tool)) = (asked.question, asked.told.tool_use_id.as_deref())
     {
+        latest::wait_for_request(tool, transcript, session);
         books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
-        (standings, model) = self::standings(session, agent, &asked.project, budgets, &mut books, config)?;
+        (standings, model) = self::standings(session, agent, &asked.project, budgets, books, config)?;
     }
     if let Some(transcript) = &asked.named.transcript
         && standings.iter().any(may_need_another_model)
-        && let Some(row) =
-            switched_model(transcript).and_then(|name| books.prices.row_of(Some(&asked.project.root), &name))
+        && let Some(row) = latest::switched_model(transcript)
+            .and_then(|name| books.prices.row_of(Some(&asked.project.root), &name))
     {
         model = Some(row.as_str().to_owned());
     }
@@ -259,7 +308,7 @@ fn check(
         recording.end_overrides()?;
         recording.commit()?;
     }
-    let object = object(asked, &standings, model.as_deref(), &mut books)?;
+    let object = object(asked, &standings, model.as_deref(), books)?;
     let alerts = Alerts::read(config);
     if !alerts.channels.is_empty() {
         let raised = alerting::raise(&mut books.ledger, &standings, &alerts, books.now);
@@ -267,55 +316,19 @@ fn check(
             tracing::warn!("alerts could not be raised: {fault}");
         }
     }
-    if books.ledger.n_stale_rollups()? > MANY_STALE {
-        books.ledger.roll_up()?;
+    // Thresholds were told: from here on nothing makes the answer void.
+    if books.ledger.n_stale_rollups()? > MANY_STALE
+        && let Err(fault) = books.ledger.roll_up()
+    {
+        tracing::warn!("the ledger is not rolled up: {fault}");
     }
     Ok(object)
-}
-
-/// Waits until the request that asks for the tool stands in a transcript: the client runs this hook while it writes
-/// that. A client that never writes it is not waited for long. Returns whether there was anything to wait for; then the
-/// transcripts are to be read again, since it may have been written after they were read and before this looked.
-fn wait_for_request(asked: &Asked, transcript: &Path) -> bool {
-    let Some(tool) = asked.told.tool_use_id.as_deref().filter(|_| asked.question == Question::Tool) else {
-        return false;
-    };
-    let began = Instant::now();
-    while began.elapsed() < WRITING_PATIENCE {
-        let files = session_files::find(transcript, asked.named.session.as_ref());
-        let is_written = |path: &PathBuf| ends_with_mention(path, tool).unwrap_or(false);
-        if files.is_ok_and(|found| found.files.iter().any(is_written)) {
-            break;
-        }
-        thread::sleep(WRITING_GLANCE);
-    }
-    true
 }
 
 /// Returns whether a budget is used up that lets only a cheaper model go on.
 fn may_need_another_model(standing: &Standing) -> bool {
     matches!(standing.budget.on_exceed, OnExceed::Downgrade(_))
         && (standing.percent() >= 100 || standing.spent.n_unpriced > 0)
-}
-
-/// Returns the model that a person chose with `/model` since the session's last answer.
-fn switched_model(transcript: &Path) -> Option<String> {
-    let end = end_of(transcript).ok()?;
-    switch::switched_model(&String::from_utf8_lossy(&end))
-}
-
-/// Returns whether the end of a file names `text`.
-fn ends_with_mention(path: &Path, text: &str) -> std::io::Result<bool> {
-    Ok(memchr::memmem::find(&end_of(path)?, text.as_bytes()).is_some())
-}
-
-fn end_of(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = disk::open_regular(path)?;
-    let size = file.metadata()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(LOOKED_AT_BYTES)))?;
-    let mut end = Vec::new();
-    file.take(LOOKED_AT_BYTES).read_to_end(&mut end)?;
-    Ok(end)
 }
 
 fn object(
@@ -334,33 +347,43 @@ fn object(
             notices.iter().map(|(standing, notice)| words::notice(standing, notice)).collect();
         return Ok((!words.is_empty()).then(|| json!({ "systemMessage": words.join("\n") })));
     };
-    let words = |stopped| words::refusal(standing, &verdict, Usd::ZERO, stopped);
-    let is_asked = verdict == Verdict::Ask && asked.attended;
-    if let (false, Some(run)) = (is_asked, &asked.run)
+    if let (false, Some(run)) = (is_asked(asked, &verdict), &asked.run)
         && let Err(fault) = note_stop(run, &standing.budget.id(), books)
     {
         // It is stopped all the same.
         tracing::warn!("a run is not told that it was stopped: {fault}");
     }
-    Ok(Some(match (asked.question, is_asked) {
+    Ok(Some(refused(asked, standing, &verdict)))
+}
+
+/// Returns whether a person decides.
+fn is_asked(asked: &Asked, verdict: &Verdict) -> bool {
+    *verdict == Verdict::Ask && asked.attended
+}
+
+/// Returns the answer where a budget stands in the way.
+fn refused(asked: &Asked, standing: &Standing, verdict: &Verdict) -> Value {
+    let is_asked = is_asked(asked, verdict);
+    let verdict = if *verdict == Verdict::Ask && !is_asked { &Verdict::Block } else { verdict };
+    let words = |stopped| words::refusal(standing, verdict, Usd::ZERO, stopped);
+    match (asked.question, is_asked) {
         (Question::Prompt, true) => json!({ "systemMessage": words(Stopped::Prompt) }),
-        (Question::Prompt, false) => {
-            let verdict = if verdict == Verdict::Ask { Verdict::Block } else { verdict.clone() };
-            json!({
-                "decision": "block",
-                "reason": words::refusal(standing, &verdict, Usd::ZERO, Stopped::Prompt),
-            })
-        }
+        (Question::Prompt, false) => json!({ "decision": "block", "reason": words(Stopped::Prompt) }),
         (Question::Tool, true) => json!({ "hookSpecificOutput": {
             "hookEventName": "PreToolUse",
             "permissionDecision": "ask",
             "permissionDecisionReason": words(Stopped::Tool),
         } }),
-        (Question::Tool, false) => {
-            let verdict = if verdict == Verdict::Ask { Verdict::Block } else { verdict.clone() };
-            stopped(&words::refusal(standing, &verdict, Usd::ZERO, Stopped::Tool))
-        }
-    }))
+        (Question::Tool, false) => stopped(&words(Stopped::Tool)),
+    }
+}
+
+/// Returns whether somebody else holds the ledger.
+fn is_locked(fault: &anyhow::Error) -> bool {
+    fault.chain().any(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(fault), _) | (_, Some(BookingError::Ledger(fault))) => LedgerError::is_locked(fault),
+        _ => false,
+    })
 }
 
 /// Lets `cmat run` know why its session stops.

@@ -56,6 +56,17 @@ fn the_dearest_whole_comes_first_and_its_dearest_part() {
 }
 
 #[test]
+fn little_is_not_shown_as_nothing_beside_what_is_large() {
+    let sheet = sheet(&["branch"], vec![group(&["a"], "12.345", 9), group(&["b"], "0.0047", 1)], None);
+    assert_snapshot!(shown(&sheet), @r"
+    BRANCH     COST
+    a        $12.34
+    b       $0.0047
+    Total    $12.35
+    ");
+}
+
+#[test]
 fn what_is_left_out_stands_in_a_row_of_its_own_and_what_is_unattributed_stays() {
     let mut sheet = by_branch_and_model();
     sheet.keep_top(1);

@@ -21,6 +21,9 @@ pub enum Repeats {
     Written,
 }
 
+/// What two decimal places would show as nothing.
+const HALF_A_CENT: Usd = Usd::from_pico(5_000_000_000);
+
 /// A column of figures: its heading, and what a row has there. The last ones are given up first on a narrow terminal.
 type Column = (&'static str, fn(&Totals) -> String);
 
@@ -107,7 +110,11 @@ fn amount(totals: &Totals, places: u32) -> String {
     let certainty = Certainty::of(totals);
     let tilde = if certainty.estimated { "~" } else { "" };
     let plus = if certainty.at_least { "+" } else { "" };
-    format!("{tilde}${}{plus}", totals.cost.total().rounded(places))
+    let cost = totals.cost.total();
+    // Little is not shown as nothing beside what is large.
+    let is_little = Usd::ZERO < cost && cost < HALF_A_CENT;
+    let places = if is_little { super::super::places(cost) } else { places };
+    format!("{tilde}${}{plus}", cost.rounded(places))
 }
 
 /// Returns how much more a row cost than before, with its sign.

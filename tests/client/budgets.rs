@@ -16,14 +16,14 @@ pub(crate) async fn prompt_over_budget(stage: Stage) {
     assert_eq!(stage.served().len(), 1);
     let stdout = stage.claude("task_1", &["Say it again"]).await;
     assert!(stdout.contains("cmat: budget reached – user $0.0266 of $0.0200 (total)."), "{stdout}");
-    assert!(stdout.contains("cmat budget override user"), "{stdout}");
+    assert!(stdout.contains("cmat budget override user/total --amount"), "{stdout}");
     assert_eq!(stage.served().len(), 1, "a blocked prompt sends nothing");
 
     let refused =
         stage.said(&["budget", "override", "user", "--amount", "1", "--for", "1h", "--reason", "x"]).await;
     assert!(refused.contains("is for a person: run it in a terminal"), "{refused}");
     let given = stage.at_terminal("cmat budget override user --amount 1 --for 1h --reason 'it is me'").await;
-    assert!(given.contains("user +$1.00 until "), "{given}");
+    assert!(given.contains("user/total +$1.00 until "), "{given}");
     stage.api_answers([says("Hello again.")]);
     stage.claude("task_1", &["Say it again"]).await;
     assert_eq!(stage.served().len(), 2);

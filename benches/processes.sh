@@ -35,6 +35,7 @@ if command -v npm >/dev/null && ! "$ccusage" --version >/dev/null 2>&1; then
 fi
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/cmat-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" # for the example
 export HOME="$work/home" CMAT_HOME="$work/cmat" CMAT_DEADLINE_MS=600000
 export CLAUDE_CONFIG_DIR="$HOME/.claude"
 mkdir -p "$HOME/.claude/projects" "$work/project/.claude/data"

@@ -116,8 +116,7 @@ pub fn set_aside_before(data_dir: &Path) -> Vec<PathBuf> {
 
 /// Returns whether there is a write-ahead log whose ledger is gone.
 pub(super) fn has_leftover_log(data_dir: &Path) -> bool {
-    let log = fs::metadata(beside(&data_dir.join(FILE_NAME), "-wal"));
-    log.is_ok_and(|log| log.len() > 0)
+    beside(&data_dir.join(FILE_NAME), "-wal").exists()
 }
 
 /// Sets a damaged ledger aside and puts the newest sound backup, or an empty ledger, in its place.
@@ -176,7 +175,7 @@ fn free_name(data_dir: &Path, now: Timestamp) -> PathBuf {
     path
 }
 
-fn beside(ledger: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(ledger: &Path, ending: &str) -> PathBuf {
     let mut name = ledger.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

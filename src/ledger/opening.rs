@@ -28,6 +28,9 @@ const CACHE_KIB: i64 = 4 << 10;
 /// How long the write-ahead log becomes before it is moved to the ledger, in pages of 4 KiB.
 const MAX_LOG_PAGES: i64 = 4 << 10;
 
+/// How long the write-ahead log may be when nobody writes, in bytes: the next cmat reads all of it before anything else.
+const MAX_LEFT_LOG: u64 = 2 << 20;
+
 impl Ledger {
     /// Opens the ledger in `data_dir` and makes both if they were never there; waits up to `wait` for others.
     ///
@@ -72,6 +75,17 @@ impl Ledger {
         Ok(self.connection.busy_timeout(wait)?)
     }
 
+    /// Empties a long write-ahead log into the ledger, unless somebody else is at work there.
+    fn shorten_log(&self) -> Result<(), LedgerError> {
+        let log = self.connection.path().map(|path| backup::beside(Path::new(path), "-wal"));
+        let is_long = |log: PathBuf| std::fs::metadata(log).is_ok_and(|log| log.len() > MAX_LEFT_LOG);
+        if log.is_some_and(is_long) && self.checkpoint()? {
+            self.wait_at_most(Duration::ZERO)?;
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
     /// Returns a number that changes when somebody else has changed the ledger.
     pub fn version(&self) -> Result<i64, LedgerError> {
         Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
@@ -80,6 +94,13 @@ impl Ledger {
     /// Returns what the ledger is on.
     pub fn file_system(&self) -> FileSystem {
         self.file_system
+    }
+}
+
+impl Drop for Ledger {
+    /// Leaves a short log. All of it is committed, so that nothing is lost if that fails: a later cmat tries again.
+    fn drop(&mut self) {
+        let _later = self.shorten_log();
     }
 }
 
@@ -142,5 +163,31 @@ mod tests {
         assert!(ledger.checkpoint().unwrap());
         let level: i64 = ledger.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(level, 3, "EXTRA");
+    }
+
+    #[test]
+    fn a_long_log_is_emptied_when_nobody_is_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let log_bytes = || std::fs::metadata(folder.path().join("ledger.db-wal")).unwrap().len();
+        let open = || Ledger::open(folder.path(), Duration::ZERO).unwrap();
+        let grow = |ledger: &Ledger| {
+            let rows = "INSERT INTO price (hash, json) SELECT randomblob(32), hex(zeroblob(4096)) FROM \
+                        (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 600) SELECT * FROM n)";
+            ledger.connection.execute(rows, []).unwrap();
+        };
+        drop(open());
+        assert!((1..MAX_LEFT_LOG).contains(&log_bytes()), "a short one stays");
+        let (reader, writer) = (open(), open());
+        grow(&writer);
+        reader.connection.execute_batch("BEGIN; SELECT count(*) FROM price").unwrap();
+        grow(&writer);
+        drop(writer);
+        assert!(log_bytes() > MAX_LEFT_LOG, "somebody reads in it");
+        reader.connection.execute_batch("COMMIT").unwrap();
+        drop(reader);
+        assert_eq!(log_bytes(), 0);
+        let n_rows = "SELECT count(*) FROM price WHERE length(json) > 8000";
+        let n_rows: i64 = open().connection.query_row(n_rows, [], |row| row.get(0)).unwrap();
+        assert_eq!(n_rows, 1200);
     }
 }

@@ -230,7 +230,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     logging::to_stderr(cli.global.verbose);
     let mut config = Config::read(cli.global.project.as_deref())?;
     for fault in &config.faults {
-        complain(&format!("Warning: {fault}; it was left out"));
+        complain(&format!("Warning: left out: {}", fault.trim_end()));
     }
     if let Some(zone) = &cli.global.timezone {
         config.calendar.zone = zone.clone();

@@ -167,10 +167,10 @@ fn a_rule_that_changes_is_applied_to_what_was_recorded() {
     let project = project.file(".claude/cmat.toml", "attribution = { ticket = '(' }");
     assert_snapshot!(project.run(["task", "list"]), @"
     --- stderr
-    Warning: `[project]/.claude/cmat.toml` is not a configuration of cmat: `attribution` in a configuration file: `(` is no pattern of a branch: regex parse error:
+    Warning: left out: `[project]/.claude/cmat.toml` is not a configuration of cmat: `attribution` in a configuration file: `(` is no pattern of a branch: regex parse error:
         (
         ^
-    error: unclosed group; it was left out
+    error: unclosed group
     no tasks yet: `cmat task new \"Title\"` makes one
     ");
 }

@@ -290,7 +290,7 @@ fn the_zone_is_that_of_the_command_line_then_the_environment_then_the_configurat
     project.write(".claude/cmat.toml", "unknown_model = \"unpriced\"");
     let seen = project.env("CMAT_TZ", "UTC").run(["report"]);
     assert!(!seen.contains("--- exit"), "{seen}");
-    assert!(seen.contains("Warning: `[project]/.claude/cmat.toml` sets `unknown_model`, which a file of the project may not: put it into your own config.toml; it was left out"), "{seen}");
+    assert!(seen.contains("Warning: left out: `[project]/.claude/cmat.toml` sets `unknown_model`, which a file of the project may not: put it into your own config.toml\n"), "{seen}");
 }
 
 #[test]

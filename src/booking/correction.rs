@@ -10,8 +10,10 @@ use crate::booking::Books;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
+use crate::ledger::LedgerError;
 use crate::ledger::binding::NewBinding;
 use crate::ledger::correction::Moved;
+use crate::ledger::recording::Recording;
 use crate::project::Project;
 
 /// Whose requests a correction is about.
@@ -53,22 +55,31 @@ impl Books {
             said: self.now,
             source: BindingSource::Command,
         };
-        let (session, branch) = match corrected {
-            Corrected::Session(session) => {
-                recording.bind_session(session, &binding)?;
-                (Some(session), None)
-            }
-            Corrected::Branch(branch) => {
-                recording.bind_branch(&project.root, branch, &binding)?;
-                (None, Some(branch))
-            }
-        };
+        match corrected {
+            Corrected::Session(session) => recording.bind_session(session, &binding)?,
+            Corrected::Branch(branch) => recording.bind_branch(&project.root, branch, &binding)?,
+        }
         let moved = recording.moved()?;
-        recording.audit(
-            "assigned",
-            &json!({ "session": session, "branch": branch, "task": task, "since": since, "moved": moved }),
-        )?;
+        audit(&mut recording, corrected, Some(task), since, &moved)?;
         recording.commit()?;
         Ok(moved)
     }
+}
+
+/// Notes in the audit that a person said which task the requests of `corrected` belong to.
+pub(super) fn audit(
+    recording: &mut Recording<'_>,
+    corrected: &Corrected,
+    task: Option<&TaskId>,
+    since: Option<Timestamp>,
+    moved: &[Moved],
+) -> Result<(), LedgerError> {
+    let (session, branch) = match corrected {
+        Corrected::Session(session) => (Some(session), None),
+        Corrected::Branch(branch) => (None, Some(branch)),
+    };
+    recording.audit(
+        "assigned",
+        &json!({ "session": session, "branch": branch, "task": task, "since": since, "moved": moved }),
+    )
 }

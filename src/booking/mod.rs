@@ -5,6 +5,7 @@
 //! decides nothing about money and reads neither clock nor environment.
 
 pub mod correction;
+pub mod encoding;
 pub mod foreign;
 pub mod leftovers;
 pub mod pieces;
@@ -24,6 +25,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::attribution::BindingSource;
+use crate::booking::correction::Corrected;
 use crate::booking::prices::PriceTables;
 use crate::booking::projection::Projected;
 use crate::booking::reading::Reach;
@@ -34,6 +36,8 @@ use crate::ledger::Durability;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::binding::NewBinding;
+use crate::ledger::correction::Moved;
+use crate::ledger::recording::Recording;
 use crate::ledger::recording::Sureness;
 use crate::ledger::task::TaskRow;
 use crate::project::Project;
@@ -55,6 +59,14 @@ pub enum BookingError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A transcript holds sessions, none of which it is named after.
+    #[error("transcript `{}` holds several sessions, of which one has to be named behind it: {}", path.display(), listed(sessions))]
+    SeveralSessions {
+        /// The file.
+        path: PathBuf,
+        /// Its sessions, at least two.
+        sessions: Vec<SessionId>,
+    },
 }
 
 impl BookingError {
@@ -66,7 +78,7 @@ impl BookingError {
         match self {
             // `Other` is how `disk::open_regular` refuses folders, pipes and devices.
             Self::Transcript { source, .. } => matches!(source.kind(), Other | InvalidInput | NotADirectory),
-            Self::Ledger(_) => false,
+            Self::Ledger(_) | Self::SeveralSessions { .. } => false,
         }
     }
 }
@@ -123,6 +135,15 @@ impl Assignment {
     }
 }
 
+/// What binding a session came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The task that was named.
+    pub task: Option<TaskRow>,
+    /// Requests that a person's word took from another task; the audit has a line of it.
+    pub moved: Vec<Moved>,
+}
+
 /// What `extract_and_store` came to.
 #[derive(Debug)]
 pub struct Extracted {
@@ -130,6 +151,8 @@ pub struct Extracted {
     pub task: TaskSummary,
     /// The session's share of it.
     pub share: SessionShare,
+    /// Requests that another task had before.
+    pub moved: Vec<Moved>,
     /// Whether the task queue shows it.
     pub projected: Projected,
 }
@@ -184,7 +207,8 @@ impl Books {
 
     /// Books a transcript for a task, as a person asked: the library's form of `cmat costs extract`.
     ///
-    /// Returns what the task costs then; `None` if the transcript, or the session `only`, has no usage.
+    /// Without `only` it is the session that the transcript is named after, or that its lines name. Returns what the
+    /// task costs then; `None` if the transcript, or the session `only`, has no usage.
     ///
     /// # Errors
     /// As [`BookingError`] says. What was recorded before an error stays recorded.
@@ -211,24 +235,45 @@ impl Books {
         only: Option<&SessionId>,
         project: &Project,
     ) -> Result<Option<Extracted>, BookingError> {
-        let session = self.book_session(transcript, None, Some(project))?;
-        let session = only.unwrap_or(&session);
-        if self.ledger.n_requests(session)? == 0 {
+        let named = self.book_session(transcript, None, Some(project))?;
+        let session = match only {
+            Some(only) => only.clone(),
+            None => self.session_at(transcript, named)?,
+        };
+        if self.ledger.n_requests(&session)? == 0 {
             return Ok(None);
         }
         let assignment = Assignment { task: Some(task.clone()), ..Assignment::default() };
-        let Some(row) = self.assign(session, project, &assignment, BindingSource::Command, self.now)? else {
+        let Assigned { task: Some(row), moved } =
+            self.assign(&session, project, &assignment, BindingSource::Command, self.now)?
+        else {
             return Ok(None);
         };
         let projected = self.project_pending()?;
         let task = self.ledger.task_summary(row)?;
-        let share = task.sessions.iter().find(|share| share.session == *session).cloned();
-        Ok(share.map(|share| Extracted { task, share, projected }))
+        let share = task.sessions.iter().find(|share| share.session == session).cloned();
+        Ok(share.map(|share| Extracted { task, share, moved, projected }))
+    }
+
+    /// Returns `named`; if it owns nothing, the session of the transcript's requests: the file may have another name
+    /// than the client gave it, and name its session late.
+    fn session_at(&self, transcript: &Path, named: SessionId) -> Result<SessionId, BookingError> {
+        if self.ledger.n_requests(&named)? > 0 {
+            return Ok(named);
+        }
+        let path = transcript.canonicalize().unwrap_or_else(|_| transcript.to_owned());
+        let mut sessions = self.ledger.sessions_in(&path)?;
+        match sessions.pop() {
+            Some(only) if sessions.is_empty() => Ok(only),
+            Some(last) => {
+                sessions.push(last);
+                Err(BookingError::SeveralSessions { path: transcript.to_owned(), sessions })
+            }
+            None => Ok(named),
+        }
     }
 
     /// Binds `session` to what `assignment` says, in `project`; `source` said it at `said`.
-    ///
-    /// Returns the task, if one is named.
     pub fn assign(
         &mut self,
         session: &SessionId,
@@ -236,7 +281,7 @@ impl Books {
         assignment: &Assignment,
         source: BindingSource,
         said: Timestamp,
-    ) -> Result<Option<TaskRow>, BookingError> {
+    ) -> Result<Assigned, BookingError> {
         let durability = match source {
             BindingSource::Command => Durability::Irreplaceable,
             _ => Durability::Repeatable,
@@ -268,9 +313,29 @@ impl Books {
                 },
             )?;
         }
+        let moved = match source {
+            BindingSource::Command => taken_from_tasks(&recording)?,
+            _ => Vec::new(),
+        };
+        if !moved.is_empty() {
+            let corrected = Corrected::Session(session.clone());
+            let Assignment { task, since, .. } = assignment;
+            correction::audit(&mut recording, &corrected, task.as_ref(), *since, &moved)?;
+        }
         recording.commit()?;
-        Ok(task)
+        Ok(Assigned { task, moved })
     }
+}
+
+/// Returns the requests that a transaction took from a task and gave to another.
+fn taken_from_tasks(recording: &Recording<'_>) -> Result<Vec<Moved>, LedgerError> {
+    let mut moved = recording.moved()?;
+    moved.retain(|moved| moved.from.is_some() && moved.from != moved.to);
+    Ok(moved)
+}
+
+fn listed(sessions: &[SessionId]) -> String {
+    sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn find_files(transcript: &Path, session: Option<&SessionId>) -> Result<SessionFiles, BookingError> {

@@ -1,6 +1,7 @@
 //! `cmat costs extract | show | enhancement`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use crate::booking;
 use crate::booking::Books;
+use crate::booking::encoding;
 use crate::booking::foreign;
 use crate::cli::CostsCommand;
 use crate::cli::EnhancementArgs;
@@ -31,14 +33,17 @@ use crate::commands::report;
 use crate::commands::summary;
 use crate::id::SessionId;
 use crate::id::TaskId;
+use crate::ledger::correction::Moved;
 use crate::ledger::task::TaskRow;
 use crate::ledger::totals::Scope;
 use crate::models_file;
+use crate::printable::Printable;
 use crate::project::Project;
 use crate::report::Certainty;
 use crate::report::cost_sheet;
 use crate::report::cost_sheet::EnhancementSheet;
 use crate::report::cost_sheet::TaskSheet;
+use crate::report::counted;
 use crate::report::json;
 use crate::summary::TaskSummary;
 use crate::task_queue::CostKeys;
@@ -84,16 +89,23 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
     tell_skipped(&books, &transcript)?;
     let Some(extracted) = extracted else {
         writeln!(context.out, "No usage data found in transcript")?;
+        complain_of_none(only.as_ref(), &transcript, &books)?;
         return Ok(Exit::Done);
     };
     let share = extracted.share.totals;
     if context.global.json {
         let n_new = books.ledger.n_stored_after(last)?;
         let session = extracted.share.session.as_str();
-        context.print_json(&json::extracted(task.as_str(), session, n_new, &share, extracted.task.cost()))?;
+        let mut document = json::extracted(task.as_str(), session, n_new, &share, extracted.task.cost());
+        json::extend(&mut document, serde_json::json!({ "moved": extracted.moved }));
+        context.print_json(&document)?;
     } else {
         let certainty = Certainty::of(&share);
         writeln!(context.out, "Cost extracted: {}", crate::report::amount(share.cost.total(), certainty))?;
+    }
+    for Moved { from, requests, .. } in &extracted.moved {
+        let from = Printable(from.as_deref().unwrap_or("no task"));
+        complain(&format!("{} moved to {task} from {from}", counted(*requests, "request")));
     }
     for fault in faults_of_queues(&extracted.projected) {
         complain(&fault);
@@ -101,6 +113,20 @@ fn extract(args: &ExtractArgs, context: &mut Context<'_>) -> anyhow::Result<Exit
     context.remark(&share);
     let exit = context.certain_exit(&share);
     Ok(if extracted.projected.is_complete() { exit } else { Exit::Deferred })
+}
+
+/// Says what stands in a transcript in which nothing was found.
+fn complain_of_none(only: Option<&SessionId>, transcript: &Path, books: &Books) -> anyhow::Result<()> {
+    let main = transcript.canonicalize().unwrap_or_else(|_| transcript.to_owned());
+    if let Ok(Some(foreign)) = encoding::foreign(&main) {
+        complain(&format!("{}: {foreign}", main.display()));
+    }
+    let sessions = books.ledger.sessions_in(&main)?;
+    if let (Some(only), false) = (only, sessions.is_empty()) {
+        let sessions = sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        complain(&format!("nothing of session {only}; the transcript holds {sessions}"));
+    }
+    Ok(())
 }
 
 /// Returns whether the project's queue, or cmat itself, has the task. Without a queue every task is known.
@@ -114,7 +140,7 @@ pub(super) fn is_known_task(task: &TaskId, books: &Books, project: &Project) -> 
     Ok(queued || books.ledger.tasks_named(task)?.iter().any(|(_, root)| *root == project.root))
 }
 
-fn tell_skipped(books: &Books, transcript: &std::path::Path) -> anyhow::Result<()> {
+fn tell_skipped(books: &Books, transcript: &Path) -> anyhow::Result<()> {
     let main = transcript.canonicalize().unwrap_or_else(|_| transcript.to_owned());
     for skipped in books.ledger.skipped_lines(&main)? {
         complain(&format!("{}:{}: left out: {}", main.display(), skipped.line, skipped.reason));
@@ -246,11 +272,7 @@ fn no_enhancement(args: &EnhancementArgs, context: &mut Context<'_>) -> anyhow::
         let sheet = EnhancementSheet { name: &args.name, tasks: &[], without_task: None };
         context.print_json(&json::enhancement(&sheet))?;
     } else {
-        writeln!(
-            context.out,
-            "No cost data found for enhancement: {}",
-            crate::printable::Printable(&args.name)
-        )?;
+        writeln!(context.out, "No cost data found for enhancement: {}", Printable(&args.name))?;
     }
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::booking::Books;
+use crate::booking::encoding;
 use crate::cli::ExplainArgs;
 use crate::cli::SelectionArgs;
 use crate::commands::Context;
@@ -11,6 +12,7 @@ use crate::commands::NotFound;
 use crate::commands::Usage;
 use crate::commands::complain;
 use crate::commands::costs;
+use crate::commands::reconcile;
 use crate::commands::report;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -49,8 +51,9 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
             .into());
         }
         return Err(NotFound(format!(
-            "no task, session or request `{}` has a recorded cost; others are named as in branch:main, day:today",
-            Printable(&args.what)
+            "no task, session or request `{}` has a recorded cost{}; others are named as in branch:main, day:today",
+            Printable(&args.what),
+            foreign_transcript(&args.what, context)
         ))
         .into());
     };
@@ -64,6 +67,15 @@ pub(super) fn run(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Resu
     }
     context.remark_billing();
     Ok(context.certain_exit(&explained.totals))
+}
+
+/// Returns a half-sentence on the transcripts of that name in which nothing can be found.
+fn foreign_transcript(session: &str, context: &Context<'_>) -> String {
+    let mut named = reconcile::transcripts(context)
+        .into_iter()
+        .filter(|path| path.file_stem().is_some_and(|stem| stem == session))
+        .filter_map(|path| Some((encoding::foreign(&path).ok()??, path)));
+    named.next().map(|(foreign, path)| format!(" (`{}`: {foreign})", path.display())).unwrap_or_default()
 }
 
 /// Returns which requests are meant, where that is told by a dimension, by days or by conditions.

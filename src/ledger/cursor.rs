@@ -95,9 +95,12 @@ impl Ledger {
 }
 
 fn read_file(row: &Row<'_>) -> Result<(PathBuf, ReadFile), LedgerError> {
-    let session = SessionId::new(row.get::<_, String>(11)?)
-        .map_err(|_| LedgerError::Corrupt { what: "an empty session id".to_owned() })?;
+    let session = session_name(row.get(11)?)?;
     Ok((path_from(row.get(10)?), ReadFile { session, cursor: cursor(row)? }))
+}
+
+fn session_name(name: String) -> Result<SessionId, LedgerError> {
+    SessionId::new(name).map_err(|_| LedgerError::Corrupt { what: "an empty session id".to_owned() })
 }
 
 fn cursor(row: &Row<'_>) -> Result<Cursor, LedgerError> {
@@ -136,6 +139,24 @@ impl Ledger {
             found.push(SkippedLine { line: unsigned(row.get(0)?)?, reason: row.get(1)? });
         }
         Ok(found)
+    }
+}
+
+impl Ledger {
+    /// Returns the sessions that own requests which stand in the file at `path`, by name.
+    pub fn sessions_in(&self, path: &Path) -> Result<Vec<SessionId>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT session.name FROM appearance
+             JOIN request ON request.id = appearance.request AND request.owner = appearance.session
+             JOIN session ON session.id = appearance.session
+             WHERE appearance.file = (SELECT id FROM file WHERE path = ?1) ORDER BY session.name",
+        )?;
+        let mut rows = statement.query([path_bytes(path)])?;
+        let mut sessions = Vec::new();
+        while let Some(row) = rows.next()? {
+            sessions.push(session_name(row.get(0)?)?);
+        }
+        Ok(sessions)
     }
 }
 

@@ -82,7 +82,11 @@ fn a_transcript_without_usage() {
     assert_snapshot!(extract(""), @"No usage data found in transcript");
     assert_snapshot!(extract("\n\n\n"), @"No usage data found in transcript");
     assert_snapshot!(extract("{}"), @"No usage data found in transcript");
-    assert_snapshot!(extract([0_u8, 159, 146, 150, 0xff, b'\n', 0]), @"No usage data found in transcript");
+    assert_snapshot!(extract([0_u8, 159, 146, 150, 0xff, b'\n', 0]), @"
+    No usage data found in transcript
+    --- stderr
+    [home]/.claude/projects/-root-project/s-1.jsonl: it is no text
+    ");
     assert_snapshot!(extract("no \"usage\" here\n"), @"No usage data found in transcript");
 }
 

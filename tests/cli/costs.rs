@@ -223,7 +223,11 @@ fn filters_by_session() {
     let transcript = project.transcript_path("abc123");
     let filtered =
         |session| project.run(["costs", "extract", GUIDE_TASK, transcript.to_str().unwrap(), session]);
-    assert_snapshot!(filtered("another-session"), @"No usage data found in transcript");
+    assert_snapshot!(filtered("another-session"), @"
+    No usage data found in transcript
+    --- stderr
+    nothing of session another-session; the transcript holds abc123
+    ");
     assert_snapshot!(filtered("abc123"), @"Cost extracted: $0.0915");
 }
 

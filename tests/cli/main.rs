@@ -25,6 +25,7 @@ mod enforcement;
 mod estimates;
 mod explain;
 mod exports;
+mod extract;
 mod foreign_text;
 mod forms;
 mod hook;

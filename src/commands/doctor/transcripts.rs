@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 use jiff::Timestamp;
 
+use crate::booking::encoding;
 use crate::claude_settings::Preferences;
 use crate::commands::Context;
 use crate::commands::doctor::Check;
@@ -57,6 +58,7 @@ pub(super) fn checks(site: &Site<'_>, context: &Context<'_>) -> Result<Vec<Check
         None => [TOKEN_COUNTS, LOWER_BOUNDS, CLIENTS_COUNTS, ENDS, CLOCK].map(Check::nothing_yet),
     };
     let mut checks = vec![present(&found, site)?, retention(&found, site)?];
+    checks.extend(foreign(&found, site));
     checks.extend(of_ledger);
     Ok(checks)
 }
@@ -92,6 +94,22 @@ fn present(found: &[Found], site: &Site<'_>) -> Result<Check, LedgerError> {
             age(site.now.duration_since(newest)),
             without.unwrap_or_default()
         ),
+    ))
+}
+
+/// Nothing is found in what is no text, and nobody is told of a line of it; other programs make such files.
+fn foreign(found: &[Found], site: &Site<'_>) -> Option<Check> {
+    let mut foreign =
+        found.iter().filter_map(|transcript| Some((transcript, encoding::foreign(&transcript.path).ok()??)));
+    let (first, kind) = foreign.next()?;
+    let more = match foreign.count() {
+        0 => String::new(),
+        n => format!("; nor in {}", counted(n, "other file")),
+    };
+    Some(Check::attention(
+        "foreign files",
+        format!("nothing is read in {}: {kind}{more}", site.shown(&first.path)),
+        format!("look: head -c 64 {} | od -c", installation::quoted(&first.path)),
     ))
 }
 

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use jiff::SignedDuration;
 
 use crate::budget::amount;
+use crate::cli::number::whole;
 use crate::id::ModelId;
 use crate::money::Usd;
 
@@ -99,10 +100,10 @@ pub struct BudgetSetArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Option<String>,
     /// Percentages of the limit that are told once each; 80 and 100 if absent.
-    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',')]
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = whole(0..=u32::MAX, "80"))]
     pub warn: Option<Vec<u32>>,
     /// Percentages that are told when the period is expected to reach them.
-    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',')]
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = whole(0..=u32::MAX, "80"))]
     pub forecast: Option<Vec<u32>>,
     /// What happens when the budget is used up; `block` if absent.
     #[arg(long, value_name = "WHAT")]

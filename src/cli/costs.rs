@@ -13,6 +13,7 @@ use crate::cli::SelectionArgs;
 use crate::cli::SetBudgetArgs;
 use crate::cli::SummaryArgs;
 use crate::cli::names;
+use crate::cli::number::whole;
 
 /// `cmat costs …`
 #[derive(Debug, Subcommand)]
@@ -35,7 +36,7 @@ pub enum CostsCommand {
     #[command(before_help = "Example:  cmat costs top 5 --during last-month")]
     Top {
         /// How many.
-        #[arg(default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(default_value_t = 10, value_parser = whole(1..=u32::MAX, "5"))]
         n: u32,
         /// Which requests.
         #[command(flatten)]

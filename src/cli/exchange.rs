@@ -9,6 +9,7 @@ use clap::ValueHint;
 
 use crate::cli::SelectionArgs;
 use crate::cli::TokenArgs;
+use crate::cli::number::whole;
 use crate::cli::shell::tag;
 use crate::cli::task::moment;
 use crate::export::column::Columns;
@@ -49,7 +50,7 @@ pub struct ExportArgs {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub file: PathBuf,
     /// Only the last N days, today included.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["since", "until", "during"])]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX, "30"), conflicts_with_all = ["since", "until", "during"])]
     pub days: Option<u32>,
     /// Which requests.
     #[command(flatten)]
@@ -123,10 +124,10 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub tokens: TokenArgs,
     /// Web searches.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole(0..=u64::MAX, "3"))]
     pub web_searches: u64,
     /// How many requests these are.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole(0..=u64::MAX, "3"))]
     pub requests: u64,
     /// At the Batch API's price.
     #[arg(long)]

@@ -8,6 +8,7 @@ mod exchange;
 mod installation;
 mod models;
 mod names;
+mod number;
 mod records;
 mod reports;
 mod shell;

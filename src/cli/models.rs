@@ -6,6 +6,8 @@ use clap::Args;
 use clap::Subcommand;
 use clap::ValueHint;
 
+use crate::cli::number::whole;
+
 /// `cmat models …`
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
@@ -88,7 +90,7 @@ pub struct ModelsAddArgs {
     #[arg(long)]
     pub pattern: Option<String>,
     /// Most output tokens of an answer.
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = whole(0..=u64::MAX, "64000"))]
     pub max_tokens: Option<u64>,
     /// USD per million input tokens.
     #[arg(long, value_name = "USD")]

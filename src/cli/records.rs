@@ -6,6 +6,7 @@ use clap_complete::ArgValueCandidates;
 use clap_complete::ArgValueCompleter;
 
 use crate::cli::names;
+use crate::cli::number::whole;
 use crate::cli::reports::SelectionArgs;
 use crate::cli::task::moment;
 
@@ -13,19 +14,19 @@ use crate::cli::task::moment;
 #[derive(Debug, Clone, Copy, Args)]
 pub struct TokenArgs {
     /// Input tokens outside the cache.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = whole(0..=u64::MAX, "12345"))]
     pub input: u64,
     /// Output tokens.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = whole(0..=u64::MAX, "12345"))]
     pub output: u64,
     /// Tokens written to the cache for five minutes.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = whole(0..=u64::MAX, "12345"))]
     pub cache_write: u64,
     /// Tokens written to the cache for one hour.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = whole(0..=u64::MAX, "12345"))]
     pub cache_write_1h: u64,
     /// Tokens read from the cache.
-    #[arg(long, default_value_t = 0, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", value_parser = whole(0..=u64::MAX, "12345"))]
     pub cache_read: u64,
 }
 
@@ -70,7 +71,7 @@ pub struct EstimateArgs {
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(names::tasks_and_enhancements))]
     pub like: Option<String>,
     /// Estimate so many more turns instead, a turn being a prompt and all that follows; with --like, of those.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000_u32, "10"))]
     pub turns: Option<u32>,
 }
 

@@ -11,6 +11,7 @@ use clap_complete::ArgValueCompleter;
 
 use crate::budget::amount;
 use crate::cli::names;
+use crate::cli::number::whole;
 use crate::money::Usd;
 use crate::period::DayWords;
 use crate::period::RangeWords;
@@ -61,7 +62,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "DAYS")]
     pub compare: Option<Comparison>,
     /// Only so many rows, the others summed up in one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX, "10"))]
     pub top: Option<u32>,
     /// Order of the rows. [default: time as it goes, else the dearest first]
     #[arg(long, value_enum)]
@@ -170,7 +171,7 @@ pub enum SortBy {
 #[command(before_help = "Example:  cmat summary --days 30")]
 pub struct SummaryArgs {
     /// So many days, today the last of them.
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = whole(1..=100_000_u32, "30"))]
     pub days: u32,
 }
 
@@ -239,7 +240,7 @@ pub struct SessionsListArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
     /// Only so many of the latest.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX, "10"))]
     pub top: Option<u32>,
 }
 

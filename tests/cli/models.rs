@@ -268,6 +268,13 @@ fn takes_over_only_prices_that_differ() {
 fn shows_the_arithmetic() {
     let project = project();
     let calc = |arguments: &str| project.run(["calc", "--model"].into_iter().chain(arguments.split(' ')));
+    assert_snapshot!(calc("claude-sonnet-4-20250514 --input 12,345"), @"
+    --- stderr
+    error: invalid value '12,345' for '--input <TOKENS>': expected a whole number without separators: 12345
+
+    For more information, try '--help'.
+    --- exit 2
+    ");
     assert_snapshot!(calc("claude-sonnet-4-20250514 --input 12345 --output 3456 --cache-read 8901"), @r#"
     claude-sonnet-4-20250514 at the list prices of 2026-11-21
 

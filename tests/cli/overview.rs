@@ -90,7 +90,7 @@ fn days_are_summed_up_by_model_and_operation() {
     ");
     assert_snapshot!(project.run(["summary", "--days", "0"]), @r"
     --- stderr
-    error: invalid value '0' for '--days <N>': 0 is not in 1..=100000
+    error: invalid value '0' for '--days <N>': expected a number from 1 to 100000
 
     For more information, try '--help'.
     --- exit 2

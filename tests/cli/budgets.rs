@@ -43,9 +43,16 @@ fn budgets_are_set_and_stand_as_what_was_spent() {
     assert_snapshot!(project.stdout(["set-budget", "--daily", "5.00", "--monthly", "0.60"]), @"
     user/day: $5.00, in ~/.config/cmat/config.toml
     user/month: $0.60, in ~/.config/cmat/config.toml
+    No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them
     ");
-    assert_snapshot!(project.stdout(["budget", "set", "--total", "0.5", "--enhancement", "login", "--on-exceed", "ask"]), @"enhancement:login/total: $0.50, in ~/.config/cmat/config.toml");
-    assert_snapshot!(project.stdout(["budget", "set", "--total", "2", "--task", "*", "--warn", "50,90,50"]), @"task:*/total: $2.00, in ~/.config/cmat/config.toml");
+    assert_snapshot!(project.stdout(["budget", "set", "--total", "0.5", "--enhancement", "login", "--on-exceed", "ask"]), @"
+    enhancement:login/total: $0.50, in ~/.config/cmat/config.toml
+    No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them
+    ");
+    assert_snapshot!(project.stdout(["budget", "set", "--total", "2", "--task", "*", "--warn", "50,90,50"]), @"
+    task:*/total: $2.00, in ~/.config/cmat/config.toml
+    No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them
+    ");
     assert_snapshot!(project.stdout(["budget", "list"]), @"
       BUDGET                     LIMIT  WARN      WHEN USED UP  ZONE  FILE
       user/day                   $5.00  80,100 %  block         UTC   user
@@ -122,12 +129,63 @@ fn amounts_that_are_none_are_refused_and_nothing_is_written() {
         assert!(seen.contains(expected) && seen.ends_with("--- exit 2\n"), "{seen}");
     }
     assert!(!project.user_config().exists());
+    assert_snapshot!(project.run(["budget", "set", "--daily", "5", "--warn", "80,abc"]), @"
+    --- stderr
+    error: invalid value 'abc' for '--warn <PERCENT,…>': expected a whole number, such as 80
+
+    For more information, try '--help'.
+    --- exit 2
+    ");
     assert_snapshot!(project.run(["budget", "set", "--daily", "5", "--warn", "0"]), @"
     --- stderr
     Error: `--warn`: 0 is out of range, thresholds are percentages from 1 to 1000
     --- exit 1
     ");
     assert!(!project.user_config().exists());
+}
+
+#[test]
+fn who_sets_a_budget_hears_that_nothing_stops_at_it_yet() {
+    let project = TestProject::new();
+    let enforced = || -> Value {
+        let document = project.stdout(["budget", "set", "--daily", "5", "--json"]);
+        serde_json::from_str::<Value>(&document).unwrap()["enforced"].take()
+    };
+    assert_snapshot!(project.stdout(["budget", "set", "--daily", "5"]), @"
+    user/day: $5.00, in ~/.config/cmat/config.toml
+    No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them
+    ");
+    assert_snapshot!(project.stdout(["budget", "set", "--weekly", "9", "--on-exceed", "warn"]), @"user/week: $9.00, in ~/.config/cmat/config.toml");
+    assert_eq!(enforced(), false);
+    project.stdout(["init"]);
+    assert_eq!(enforced(), false);
+    project.run(["init", "--enforce"]);
+    assert_eq!(enforced(), true);
+    assert_snapshot!(project.stdout(["budget", "set", "--daily", "6"]), @"user/day: $6.00, in ~/.config/cmat/config.toml");
+}
+
+#[test]
+fn a_model_that_no_price_is_known_of_is_told() {
+    let project = TestProject::new();
+    let set = |option: &str, model: &str| project.run(["budget", "set", "--daily", "5", option, model]);
+    assert_snapshot!(set("--downgrade-to", "hiku"), @"
+    --- stderr
+    Error: no price row is for `hiku`, so no session could go on with it: name a model, as `cmat models list --all` does, or a family of models, such as haiku
+    --- exit 1
+    ");
+    assert!(!project.user_config().exists());
+    for known in ["haiku", "claude-haiku-4-5"] {
+        assert!(set("--downgrade-to", known).starts_with("user/day: $5.00"));
+    }
+    assert_snapshot!(set("--model", "claude-sonet-4"), @"
+    model:claude-sonet-4/day: $5.00, in ~/.config/cmat/config.toml
+    No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them
+    --- stderr
+    Warning: no price row is for `claude-sonet-4`, so nothing is counted for it (`cmat models list --all` shows them, `cmat models add` adds one)
+    ");
+    for known in ["sonnet", "claude-sonnet-4-5", "*"] {
+        assert!(!set("--model", known).contains("Warning"), "{known}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use serde_json::json;
 use toml_edit::Array;
 use toml_edit::Value;
 
+use crate::booking::prices::PriceTables;
 use crate::budget::Budget;
 use crate::budget::Origin;
 use crate::budget::Span;
@@ -23,8 +24,11 @@ use crate::commands::budget::file::Setting;
 use crate::commands::budget::file::UserFile;
 use crate::commands::budget::overriding::refuse_inside_claude_code;
 use crate::commands::budget::overriding::refuse_without_person;
+use crate::commands::complain;
+use crate::commands::installation;
 use crate::commands::installation::shown;
 use crate::config::budgets::Budgets;
+use crate::id::ModelId;
 use crate::ledger::Durability;
 use crate::money::Usd;
 use crate::printable::Printable;
@@ -52,6 +56,7 @@ pub(in crate::commands) fn set_plain(
 
 pub(super) fn set(args: &BudgetSetArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let (scope, project) = scope(args, context)?;
+    check_models(&scope, args.downgrade_to.as_ref(), context)?;
     let mut keys = Vec::new();
     let mut without = Vec::new();
     let mut new_keys = Vec::new();
@@ -82,6 +87,35 @@ pub(super) fn set(args: &BudgetSetArgs, context: &mut Context<'_>) -> anyhow::Re
         keys.push(("unpriced", Value::from(word)));
     }
     save(args.limits, Common { scope, project, keys, without, new_keys }, context)
+}
+
+/// Refuses a cheaper model that no price row is for, which no session could go on with, and warns of one whose requests
+/// have no price.
+fn check_models(scope: &Scope, cheaper: Option<&ModelId>, context: &Context<'_>) -> anyhow::Result<()> {
+    let config = &context.config;
+    let mut prices = PriceTables::new(&config.user_dir, config.unknown_model);
+    let mut has_row = |model: &str| prices.row_of(Some(&config.project.root), model).is_some();
+    if let Some(model) = cheaper.map(ModelId::as_str)
+        && !has_row(model)
+    {
+        return Err(NotFound(format!(
+            "no price row is for `{}`, so no session could go on with it: name a model, as `cmat models list --all` \
+             does, or a family of models, such as haiku",
+            Printable(model)
+        ))
+        .into());
+    }
+    if scope.dimension == Dimension::Model
+        && let Some(model) = &scope.name
+        && !has_row(model)
+    {
+        complain(&format!(
+            "Warning: no price row is for `{}`, so nothing is counted for it (`cmat models list --all` shows them, \
+             `cmat models add` adds one)",
+            Printable(model)
+        ));
+    }
+    Ok(())
 }
 
 fn percents(percents: &[u32]) -> Value {
@@ -128,6 +162,7 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
     }
     let mut file = UserFile::read(&context.config.user_dir)?;
     let (mut done, mut lines) = (Vec::new(), Vec::new());
+    let mut stops = false;
     for (limit, span) in spans.into_iter().filter_map(|(limit, span)| Some((limit?, span))) {
         let mut keys = vec![("limit", Value::from(written(limit)))];
         keys.extend(common.keys.iter().cloned());
@@ -147,6 +182,7 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
                 line[key] = json!(value);
             }
         }
+        stops |= line["on_exceed"] != "warn";
         lines.push(line);
         done.push((id, limit));
     }
@@ -160,13 +196,22 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
     }
     file.save()?;
     recording.commit()?;
+    let is_enforced = installation::enforcing_hooks(&context.config).is_some();
     if context.global.json {
         let rows: Vec<_> = done.iter().map(|(id, limit)| json!({ "id": id, "limit_usd": limit })).collect();
-        context.print_json(&json!({ "schema": "cmat.budget.set/1", "file": path, "rows": rows }))?;
-    } else {
-        for (id, limit) in &done {
-            writeln!(context.out, "{}: ${}, in {path}", Printable(id), written(*limit))?;
-        }
+        context.print_json(&json!({
+            "schema": "cmat.budget.set/1", "file": path, "enforced": is_enforced, "rows": rows,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    for (id, limit) in &done {
+        writeln!(context.out, "{}: ${}, in {path}", Printable(id), written(*limit))?;
+    }
+    if stops && !is_enforced {
+        writeln!(
+            context.out,
+            "No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them"
+        )?;
     }
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::claude_settings;
+use crate::claude_settings::Installed;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
 use crate::commands::installation;
@@ -68,16 +68,11 @@ fn understood(budgets: &Budgets) -> Check {
 /// Do prompts and tools ask cmat, and is the program that they run still there.
 fn held(site: &Site<'_>) -> Check {
     const NAME: &str = "enforcement";
-    let fix = "cmat init --enforce";
-    let files = installation::settings_files(site.config);
-    let hooks: Vec<_> =
-        files.iter().flat_map(|(_, path)| claude_settings::read_hooks(path).unwrap_or_default()).collect();
-    for (event, argument) in [("UserPromptSubmit", " hook user-prompt"), ("PreToolUse", " hook pre-tool")] {
-        let Some(hook) = hooks.iter().find(|hook| hook.event == event && hook.command.contains(argument))
-        else {
-            return Check::attention(NAME, "budgets are told, but nothing stops at them", fix);
-        };
-        let program = hook.command.split(argument).next().unwrap_or_default().trim_matches('\'');
+    let Some(hooks) = installation::enforcing_hooks(site.config) else {
+        return Check::attention(NAME, "budgets are told, but nothing stops at them", "cmat init --enforce");
+    };
+    for Installed { event, command } in hooks {
+        let program = command.split(" hook ").next().unwrap_or_default().trim_matches('\'');
         if !is_executable(Path::new(program)) {
             let detail = format!("{event} runs `{program}`, which is gone: Claude Code goes on without it");
             return Check::failed(NAME, detail, "cmat uninstall --global && cmat init --enforce");

@@ -14,6 +14,7 @@ use anyhow::bail;
 use crate::claude_settings;
 use crate::claude_settings::Hook;
 use crate::claude_settings::HookScripts;
+use crate::claude_settings::Installed;
 use crate::claude_settings::RECORDING;
 use crate::config;
 use crate::config::Config;
@@ -119,6 +120,16 @@ pub(super) fn holds_budgets(config: &Config) -> bool {
     let users = settings_files(config).into_iter().filter(|(scope, _)| *scope == Scope::User);
     let hooks = users.flat_map(|(_, path)| claude_settings::read_hooks(&path).unwrap_or_default());
     hooks.into_iter().any(|hook| hook.holds_budgets())
+}
+
+/// Returns the hooks that ask the budgets before prompts and tools of sessions in this project; `None` where one of the
+/// two is missing, and nothing stops.
+pub(super) fn enforcing_hooks(config: &Config) -> Option<[Installed; 2]> {
+    let files = settings_files(config).into_iter();
+    let hooks: Vec<Installed> =
+        files.flat_map(|(_, path)| claude_settings::read_hooks(&path).unwrap_or_default()).collect();
+    let at = |event: &str| hooks.iter().find(|hook| hook.event == event && hook.holds_budgets()).cloned();
+    Some([at("UserPromptSubmit")?, at("PreToolUse")?])
 }
 
 /// Returns what paths in hook commands mean.

@@ -157,8 +157,8 @@ fn an_alert_goes_to_the_address_once_and_waits_while_nobody_is_there() {
     }
     "#);
     assert_snapshot!(project.stdout(["budget", "alerts"]), @r#"
-    RAISED            CHANNEL  STATE      ALERT
-    2026-11-21 12:00  webhook  delivered  cmat: 83 % of a budget used – branch "x";$(touch pwned)\u{1b}[31m<b>" $0.5000 of $0.6000 (total).
+    RAISED            THRESHOLD  CHANNEL  STATE      ALERT
+    2026-11-21 12:00       80 %  webhook  delivered  cmat: 83 % of a budget used – branch "x";$(touch pwned)\u{1b}[31m<b>" $0.5000 of $0.6000 (total).
     "#);
     // However often it is looked at: nothing goes out again.
     for _ in 0..3 {
@@ -188,6 +188,20 @@ fn a_hook_leaves_it_to_a_process_of_its_own() {
     fs::write(&path, format!("{text}{more}\n")).unwrap();
     assert!(project.prompted().contains(r#""decision":"block""#));
     assert_eq!(posted.recv_timeout(PATIENCE).unwrap().body["percent"], 100);
+}
+
+#[test]
+fn of_two_thresholds_the_higher_one_goes_and_the_list_tells_them_apart() {
+    let project = project("command = ['/bin/true']");
+    project.stdout(["budget", "set", "--total", "0.50", "--branch", "*"]);
+    assert_snapshot!(project.stdout(["budget", "alerts", "--deliver"]), @r#"
+    RAISED            THRESHOLD  CHANNEL  STATE                        ALERT
+    2026-11-21 12:00      100 %  command  delivered                    cmat: 100 % of a budget used – branch "x";$(touch pwned)\u{1b}[31m<b>" $0.5000 of $0.5000 (total).
+    2026-11-21 12:00       80 %  command  not sent: a higher one went  cmat: 100 % of a budget used – branch "x";$(touch pwned)\u{1b}[31m<b>" $0.5000 of $0.5000 (total).
+    "#);
+    let rows = project.alerts_after(|alert| !alert["delivered"].is_null());
+    let states: Vec<&Value> = rows.iter().map(|alert| &alert["state"]).collect();
+    assert_eq!(states, ["delivered", "passed_over"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `cmat budget alerts`: what was raised and delivered, what was not, and a try.
 
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
@@ -58,13 +59,19 @@ pub(super) fn run(deliver: bool, test: bool, context: &mut Context<'_>) -> anyho
             n => writeln!(context.out, "no alert was raised; {}", counted(n, "channel"))?,
         }
     } else {
-        let headings =
-            [("RAISED", Side::Left), ("CHANNEL", Side::Left), ("STATE", Side::Left), ("ALERT", Side::Left)];
+        let headings = [
+            ("RAISED", Side::Left),
+            ("THRESHOLD", Side::Right),
+            ("CHANNEL", Side::Left),
+            ("STATE", Side::Left),
+            ("ALERT", Side::Left),
+        ];
         let zone = &context.config.calendar.zone;
         let rows = raised.iter().map(|alert| {
             let time = alert.raised.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-            let text = text_of(alert);
-            vec![time, alert.channel.clone(), state(alert), Printable(&text).to_string()]
+            let document = document(alert);
+            let text = Printable(document["text"].as_str().unwrap_or_default()).to_string();
+            vec![time, threshold(&document), alert.channel.clone(), Fate::of(alert).told(alert), text]
         });
         write!(context.out, "{}", table::render(&headings, rows))?;
     }
@@ -115,17 +122,46 @@ fn try_all(alerts: &Alerts, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     Ok(if has_failed || alerts.channels.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
-fn text_of(alert: &Alert) -> String {
-    let document: Value = serde_json::from_str(&alert.document).unwrap_or_default();
-    document["text"].as_str().unwrap_or_default().to_owned()
+fn document(alert: &Alert) -> Value {
+    serde_json::from_str(&alert.document).unwrap_or_default()
 }
 
-fn state(alert: &Alert) -> String {
-    match (&alert.delivered, &alert.fault) {
-        (Some(_), _) if alert.attempts == 0 => "passed over for a higher one".to_owned(),
-        (Some(_), _) => "delivered".to_owned(),
-        (None, Some(fault)) => format!("{}: {}", counted(alert.attempts, "attempt"), Printable(fault)),
-        (None, None) => "to be delivered".to_owned(),
+fn threshold(document: &Value) -> String {
+    let expected = if document["kind"] == "expected" { " expected" } else { "" };
+    document["percent"].as_u64().map(|percent| format!("{percent} %{expected}")).unwrap_or_default()
+}
+
+/// What became of an alert.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Fate {
+    Delivered,
+    /// A higher threshold went in its place.
+    PassedOver,
+    Failed,
+    Waiting,
+}
+
+impl Fate {
+    fn of(alert: &Alert) -> Self {
+        match (&alert.delivered, &alert.fault) {
+            (Some(_), _) if alert.attempts == 0 => Self::PassedOver,
+            (Some(_), _) => Self::Delivered,
+            (None, Some(_)) => Self::Failed,
+            (None, None) => Self::Waiting,
+        }
+    }
+
+    fn told(self, alert: &Alert) -> String {
+        match self {
+            Self::Delivered => "delivered".to_owned(),
+            Self::PassedOver => "not sent: a higher one went".to_owned(),
+            Self::Failed => {
+                let fault = alert.fault.as_deref().unwrap_or_default();
+                format!("{}: {}", counted(alert.attempts, "attempt"), Printable(fault))
+            }
+            Self::Waiting => "to be delivered".to_owned(),
+        }
     }
 }
 
@@ -133,9 +169,10 @@ fn row(alert: &Alert) -> Value {
     json!({
         "raised": alert.raised,
         "channel": alert.channel,
+        "state": Fate::of(alert),
         "delivered": alert.delivered,
         "attempts": alert.attempts,
         "fault": alert.fault,
-        "alert": serde_json::from_str::<Value>(&alert.document).unwrap_or_default(),
+        "alert": document(alert),
     })
 }

@@ -10,13 +10,13 @@ use crate::commands::Context;
 use crate::commands::Exit;
 use crate::commands::Usage;
 use crate::commands::complain;
+use crate::commands::report::nothing_found;
 use crate::ledger::LedgerError;
 use crate::models_file;
 use crate::query;
 use crate::query::Dimension;
 use crate::report::Certainty;
 use crate::report::advice_sheet;
-use crate::report::sheet::Asked;
 
 pub(super) fn run(args: &AdviseArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     if let Dimension::Time(_) | Dimension::Model = args.by {
@@ -53,21 +53,25 @@ pub(super) fn run(args: &AdviseArgs, context: &mut Context<'_>) -> anyhow::Resul
     let advice = adviser.advice(args.min);
     let totals = query::whole(&books.ledger.groups(&selection.filter, &[], &calendar)?);
     if context.global.json {
-        let asked = Asked {
-            filter: &selection.filter,
-            days: selection.days,
-            compared: None,
-            timezone: calendar.zone_name(),
-            now: context.config.now(),
-        };
+        let asked = context.asked(&selection.filter, selection.days);
         let billing = context.config.billing;
         context.print_json(&advice_sheet::document(&args.by, &advice, &totals, &asked, billing))?;
     } else if totals.requests == 0 {
-        complain("no requests are recorded that this asks for");
+        complain(nothing_found(&books)?);
     } else if advice.is_empty() {
         let spent = crate::report::amount(totals.cost.total(), Certainty::of(&totals));
         let least = args.min;
-        writeln!(context.out, "nothing would have saved ${least} of the {spent} that were spent")?;
+        if totals.cost.total() < least {
+            writeln!(
+                context.out,
+                "{spent} were spent, and what saves less than ${least} is not told (--min)"
+            )?;
+        } else {
+            writeln!(
+                context.out,
+                "nothing would have saved ${least} or more of the {spent} that were spent"
+            )?;
+        }
     } else {
         write!(context.out, "{}", advice_sheet::render(&args.by, &advice))?;
         complain("savings overlap and do not add up; nothing is said of how good the work would have been");

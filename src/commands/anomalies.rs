@@ -33,7 +33,6 @@ use crate::query::Key;
 use crate::report::anomaly_sheet;
 use crate::report::anomaly_sheet::Finding;
 use crate::report::anomaly_sheet::What;
-use crate::report::sheet::Asked;
 use crate::summary::Totals;
 
 pub(super) fn run(args: &AnomaliesArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
@@ -53,13 +52,7 @@ pub(super) fn run(args: &AnomaliesArgs, context: &mut Context<'_>) -> anyhow::Re
     findings.sort_by(|a, b| (b.first, &a.session, &a.agent).cmp(&(a.first, &b.session, &b.agent)));
     let totals = query::whole(sessions.iter().filter(|group| group.last >= filter.period.begins));
     if context.global.json {
-        let asked = Asked {
-            filter,
-            days: selection.days,
-            compared: None,
-            timezone: calendar.zone_name(),
-            now: context.config.now(),
-        };
+        let asked = context.asked(filter, selection.days);
         let billing = context.config.billing;
         context.print_json(&anomaly_sheet::document(&findings, &too_few, &totals, &asked, billing))?;
     } else {

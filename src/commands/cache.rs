@@ -6,7 +6,6 @@ use crate::commands::Exit;
 use crate::commands::complain;
 use crate::commands::report::nothing_found;
 use crate::report::cache_sheet;
-use crate::report::sheet::Asked;
 
 pub(super) fn run(args: &CacheArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let books = context.asked_books()?;
@@ -14,13 +13,7 @@ pub(super) fn run(args: &CacheArgs, context: &mut Context<'_>) -> anyhow::Result
     let calendar = context.config.calendar.clone();
     let groups = books.ledger.cache_groups(&selection.filter, &args.by, &calendar)?;
     if context.global.json {
-        let asked = Asked {
-            filter: &selection.filter,
-            days: selection.days,
-            compared: None,
-            timezone: calendar.zone_name(),
-            now: context.config.now(),
-        };
+        let asked = context.asked(&selection.filter, selection.days);
         let billing = context.config.billing;
         context.print_json(&cache_sheet::document(&args.by, &groups, &calendar, &asked, billing))?;
     } else if groups.is_empty() {

@@ -71,13 +71,7 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> anyhow::Resul
     if let Some(n) = args.top {
         sheet.keep_top(n as usize);
     }
-    let asked = Asked {
-        filter: &selection.filter,
-        days: selection.days,
-        compared,
-        timezone: calendar.zone_name(),
-        now: context.config.now(),
-    };
+    let asked = Asked { compared, ..context.asked(&selection.filter, selection.days) };
     if sheet.rows.is_empty() {
         complain(nothing_found(&books)?);
     }

@@ -17,6 +17,7 @@ use crate::period::RangeWords;
 use crate::query::Condition;
 use crate::query::Dimension;
 use crate::query::Filter;
+use crate::report::sheet::Asked;
 
 /// How many days are recent, today included.
 const RECENT_DAYS: u32 = 30;
@@ -51,6 +52,12 @@ impl Context<'_> {
             args.since = Some(DayWords::Last(RECENT_DAYS));
         }
         self.selection(&args, books)
+    }
+
+    /// Returns what a document says of the question that it answers.
+    pub(super) fn asked<'a>(&self, filter: &'a Filter, days: Option<Days>) -> Asked<'a> {
+        let timezone = self.config.calendar.zone_name();
+        Asked { filter, days, compared: None, timezone, now: self.config.now() }
     }
 
     fn period(&self, args: &SelectionArgs) -> anyhow::Result<(Period, Option<Days>)> {

@@ -25,7 +25,6 @@ use crate::report;
 use crate::report::Certainty;
 use crate::report::banner::Banner;
 use crate::report::sheet;
-use crate::report::sheet::Asked;
 use crate::report::sheet::Label;
 use crate::report::sheet::Repeats;
 use crate::report::sheet::Sheet;
@@ -53,13 +52,7 @@ fn list(args: &SessionsListArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
     }
     let whole = query::whole(&groups);
     if context.global.json {
-        let asked = Asked {
-            filter: &selection.filter,
-            days: selection.days,
-            compared: None,
-            timezone: calendar.zone_name(),
-            now: context.config.now(),
-        };
+        let asked = context.asked(&selection.filter, selection.days);
         let mut document = Value::Object(asked.envelope("cmat.sessions/1", context.config.billing));
         document["rows"] = groups.iter().map(|group| row_document(group, context)).collect();
         document["totals"] = report::json::figures(&whole, &Elsewhere::default());
@@ -132,13 +125,7 @@ fn show(id: &str, format: SessionFormat, context: &mut Context<'_>) -> anyhow::R
     let groups = books.ledger.groups(&filter, &by, &calendar)?;
     let sheet = Sheet::new(&by, groups, None, &calendar, context.config.billing);
     if context.global.json || format == SessionFormat::Json {
-        let asked = Asked {
-            filter: &filter,
-            days: None,
-            compared: None,
-            timezone: calendar.zone_name(),
-            now: context.config.now(),
-        };
+        let asked = context.asked(&filter, None);
         let mut document = Value::Object(asked.envelope("cmat.session/1", context.config.billing));
         report::json::extend(&mut document, row_document(whole, context));
         document["rows"] = sheet::json(&sheet, &asked)["rows"].take();

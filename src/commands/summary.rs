@@ -15,7 +15,6 @@ use crate::query::Filter;
 use crate::report;
 use crate::report::Certainty;
 use crate::report::sheet;
-use crate::report::sheet::Asked;
 use crate::report::sheet::Repeats;
 use crate::report::sheet::Sheet;
 
@@ -34,13 +33,7 @@ pub(super) fn run(args: &SummaryArgs, context: &mut Context<'_>) -> anyhow::Resu
     let budgets = Stands::read(&mut books, context)?;
     let daily = totals.cost.total().average(args.days.into()).unwrap_or_default();
     if context.global.json {
-        let asked = Asked {
-            filter: &filter,
-            days: Some(days),
-            compared: None,
-            timezone: calendar.zone_name(),
-            now: context.config.now(),
-        };
+        let asked = context.asked(&filter, Some(days));
         let mut document = Value::Object(asked.envelope("cmat.summary/1", context.config.billing));
         document["daily_average_usd"] = json!(daily);
         document["models"] = sheet::json(&models, &asked)["rows"].take();

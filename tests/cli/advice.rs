@@ -262,10 +262,11 @@ fn savings_are_told_with_their_arithmetic() {
 fn what_cannot_be_advised_is_said() {
     assert_snapshot!(TestProject::new().run(["advise"]), @"
     --- stderr
-    no requests are recorded that this asks for
+    nothing is recorded yet: `cmat init` installs the hook, `cmat reconcile --all` reads the transcripts that are there, `cmat demo` shows all of it on a made-up project
     ");
     let project = project();
-    assert_snapshot!(project.run(["advise", "--min", "100"]), @"nothing would have saved $100 of the $3.3641 that were spent");
+    assert_snapshot!(project.run(["advise", "--min", "100"]), @"$3.3641 were spent, and what saves less than $100 is not told (--min)");
+    assert_snapshot!(project.run(["advise", "--min", "3"]), @"nothing would have saved $3 or more of the $3.3641 that were spent");
     assert_snapshot!(project.run(["advise", "--by", "model"]), @"
     --- stderr
     Error: `--by model`: it tells uses apart, not days or models

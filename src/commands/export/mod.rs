@@ -51,7 +51,6 @@ use crate::report::Billing;
 use crate::report::Certainty;
 use crate::report::counted;
 use crate::report::json::Amounts;
-use crate::report::sheet::Asked;
 
 /// What an export begins with where its form has room for a remark.
 const REMARK: &str = "Written by cmat: an estimate from list prices, not an invoice.";
@@ -118,13 +117,7 @@ fn level(args: &ExportArgs) -> Level {
 
 /// Returns the members of a JSON document before its rows.
 fn before(selection: &Selection, context: &Context<'_>) -> Value {
-    let asked = Asked {
-        filter: &selection.filter,
-        days: selection.days,
-        compared: None,
-        timezone: context.config.calendar.zone_name(),
-        now: context.config.now(),
-    };
+    let asked = context.asked(&selection.filter, selection.days);
     Value::Object(asked.envelope("cmat.export/1", context.config.billing))
 }
 

@@ -235,6 +235,9 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
     if let Some(zone) = &cli.global.timezone {
         config.calendar.zone = zone.clone();
     }
+    if let Some(fault) = config.zone_fault() {
+        complain(&format!("Warning: {fault}"));
+    }
     let mut context = Context { config, global: cli.global, out, rehearsal: None };
     let command = cli.command.unwrap_or(Command::Status);
     let is_backed_up = is_backed_up_after(&command);

@@ -34,6 +34,9 @@ use crate::report::Billing;
 /// How long Claude Code lets a SessionEnd hook run unless it is told otherwise (client reference, section 2).
 const CLIENT_LIMIT: Duration = Duration::from_millis(1500);
 
+/// How much of what is no time zone is told, in characters.
+const MAX_ZONE_CHARS: usize = 40;
+
 /// Longest time that a hook is believed to be granted.
 const LONGEST_LIMIT: Duration = Duration::from_secs(60 * 60);
 
@@ -218,6 +221,13 @@ impl Config {
         }
     }
 
+    /// Returns why the machine's zone is not known, where days are meant to be those of it: `TZ` names none.
+    pub fn zone_fault(&self) -> Option<String> {
+        let name = variable("TZ").filter(|_| self.calendar.zone.is_unknown())?;
+        let unknown = UnknownZone(name.to_string_lossy().chars().take(MAX_ZONE_CHARS).collect());
+        Some(format!("TZ: {unknown}; days are those of UTC"))
+    }
+
     /// Returns who is at work: `CMAT_USER`, else the user.
     pub fn person(&self) -> &str {
         self.hook.user.as_deref().unwrap_or(&self.user)
@@ -240,7 +250,7 @@ pub struct UnknownZone(String);
 /// # Errors
 /// If there is none.
 pub fn time_zone(name: &str) -> Result<TimeZone, UnknownZone> {
-    TimeZone::get(name.trim()).map_err(|_| UnknownZone(name.chars().take(40).collect()))
+    TimeZone::get(name.trim()).map_err(|_| UnknownZone(name.chars().take(MAX_ZONE_CHARS).collect()))
 }
 
 /// Returns whether a person sees what is printed.

@@ -63,26 +63,26 @@ fn inside_claude_code_or_without_a_terminal_no_budget_is_loosened() {
     let before = fs::read(project.user_config()).unwrap();
     assert_snapshot!(project.run(["budget", "override", "user", "--amount", "2", "--for", "2h", "--reason", "x"]), @"
     --- stderr
-    Error: cmat budget override is for a person: run it in a terminal
+    Error: cmat budget override user is for a person: run it in a terminal
     --- exit 1
     ");
     assert_snapshot!(project.run(["budget", "remove", "user"]), @"
     --- stderr
-    Error: cmat budget remove is for a person: run it in a terminal
+    Error: cmat budget remove user is for a person: run it in a terminal
     --- exit 1
     ");
     let inside = project.env("CLAUDECODE", "1").env("CLAUDE_CODE_SESSION_ID", "s-9");
-    assert_snapshot!(inside.run(["set-budget", "--daily", "500"]), @"
+    assert_snapshot!(inside.run(["set-budget", "--daily", "500", "--weekly", "900"]), @"
     --- stderr
-    Error: a change of a budget is for a person: run it in a terminal of your own, outside of Claude Code
+    Error: a change of the budget user/day, user/week is for a person: run it in a terminal of your own, outside of Claude Code
     --- exit 1
     ");
     assert_eq!(fs::read(inside.user_config()).unwrap(), before);
     assert_snapshot!(inside.stdout(["audit", "--verify"]), @"
     2026-11-21 12:00  budget_set      user/day $5, block  by dana
-    2026-11-21 12:00  refused         cmat budget override, without a terminal  by dana
-    2026-11-21 12:00  refused         cmat budget remove, without a terminal  by dana
-    2026-11-21 12:00  refused         a change of a budget, inside Claude Code, session s-9  by dana
+    2026-11-21 12:00  refused         cmat budget override user, without a terminal  by dana
+    2026-11-21 12:00  refused         cmat budget remove user, without a terminal  by dana
+    2026-11-21 12:00  refused         a change of the budget user/day, user/week, inside Claude Code, session s-9  by dana
     4 lines, the chain is whole
     ");
 }

@@ -272,3 +272,23 @@ fn to_a_subscriber_every_amount_is_api_value() {
         assert!(seen.to_lowercase().contains("api value"), "{command}: {seen}");
     }
 }
+
+#[test]
+fn a_zone_that_is_none_is_told_where_it_counts_and_to_people_only() {
+    let project = TestProject::new()
+        .task("task_1", "checkout")
+        .session("s-1", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])])
+        .env("TZ", "Mars/Olympus");
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    assert_snapshot!(project.run(["report", "--by", "day"]), @"
+      DAY         REQUESTS  INPUT  OUTPUT  C.WRITE  C.READ     COST
+      2026-11-20         1  1,000   1,000        0       0  $0.0180
+      Total              1  1,000   1,000        0       0  $0.0180
+    --- stderr
+    Warning: TZ: `Mars/Olympus` is no time zone: expected a name such as Europe/Berlin or UTC; days are those of UTC
+    ");
+    for zoned in [&["report", "-z", "UTC"][..], &["hook", "session-end"], &["statusline"]] {
+        assert!(!project.run(zoned).contains("no time zone"), "{zoned:?}");
+    }
+    assert!(!project.env("CMAT_TZ", "UTC").run(["report"]).contains("no time zone"));
+}

@@ -29,8 +29,9 @@ pub(super) struct Asked<'a> {
 }
 
 pub(super) fn run(asked: &Asked<'_>, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    refuse_inside_claude_code("cmat budget override", context)?;
-    refuse_without_person("cmat budget override", context)?;
+    let command = format!("cmat budget override {}", asked.scope);
+    refuse_inside_claude_code(&command, context)?;
+    refuse_without_person(&command, context)?;
     let reason = asked.reason.trim();
     if reason.is_empty() {
         bail!("an override needs a reason: it is what the audit says later");
@@ -42,11 +43,7 @@ pub(super) fn run(asked: &Asked<'_>, context: &mut Context<'_>) -> anyhow::Resul
         return Err(NotFound(format!("no budget is called `{name}`: `cmat budget list` lists them")).into());
     }
     if meant.iter().all(|budget| !budget.overridable) {
-        refused(
-            &format!("cmat budget override {}", asked.scope),
-            "the budget cannot be overridden",
-            context,
-        )?;
+        refused(&command, "the budget cannot be overridden", context)?;
         bail!("`{}` cannot be overridden: ask whoever set it", Printable(asked.scope));
     }
     let mut books = context.books()?;
@@ -116,7 +113,7 @@ pub(in crate::commands) fn refuse_inside_claude_code(
         return Ok(());
     }
     refused(what, "inside Claude Code", context)?;
-    bail!("{what} is for a person: run it in a terminal of your own, outside of Claude Code")
+    bail!("{} is for a person: run it in a terminal of your own, outside of Claude Code", Printable(what))
 }
 
 /// Refuses what nobody at a terminal asks for.
@@ -125,7 +122,7 @@ pub(super) fn refuse_without_person(what: &str, context: &Context<'_>) -> anyhow
         return Ok(());
     }
     refused(what, "without a terminal", context)?;
-    bail!("{what} is for a person: run it in a terminal")
+    bail!("{} is for a person: run it in a terminal", Printable(what))
 }
 
 fn refused(what: &str, why: &str, context: &Context<'_>) -> anyhow::Result<()> {

@@ -148,13 +148,15 @@ fn scope(args: &BudgetSetArgs, context: &Context<'_>) -> anyhow::Result<(Scope, 
 }
 
 fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    refuse_inside_claude_code("a change of a budget", context)?;
     let spans = [
         (limits.daily, Span::Day),
         (limits.weekly, Span::Week),
         (limits.monthly, Span::Month),
         (limits.total, Span::Total),
     ];
+    let spans = spans.into_iter().filter_map(|(limit, span)| Some((limit?, span)));
+    let ids: Vec<String> = spans.clone().map(|(_, span)| format!("{}/{span}", common.scope)).collect();
+    refuse_inside_claude_code(&format!("a change of the budget {}", ids.join(", ")), context)?;
     let zone = &context.config.calendar.zone;
     // Without a name the machine's own is meant, whichever that is.
     if let Some(name) = zone.iana_name() {
@@ -163,7 +165,7 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
     let mut file = UserFile::read(&context.config.user_dir)?;
     let (mut done, mut lines) = (Vec::new(), Vec::new());
     let mut stops = false;
-    for (limit, span) in spans.into_iter().filter_map(|(limit, span)| Some((limit?, span))) {
+    for ((limit, span), id) in spans.zip(ids) {
         let mut keys = vec![("limit", Value::from(written(limit)))];
         keys.extend(common.keys.iter().cloned());
         let setting = Setting {
@@ -175,7 +177,6 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
             new_keys: common.new_keys.clone(),
         };
         file.set(&setting)?;
-        let id = format!("{}/{span}", common.scope);
         let mut line = json!({ "budget": id, "limit": limit, "person": context.config.person() });
         for key in ["project", "on_exceed", "downgrade_to", "warn", "forecast", "unpriced"] {
             if let Some(value) = file.value(&setting, key)? {
@@ -224,8 +225,9 @@ pub(super) fn written(limit: Usd) -> String {
 }
 
 pub(super) fn remove(id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    refuse_inside_claude_code("cmat budget remove", context)?;
-    refuse_without_person("cmat budget remove", context)?;
+    let command = format!("cmat budget remove {id}");
+    refuse_inside_claude_code(&command, context)?;
+    refuse_without_person(&command, context)?;
     let budgets = Budgets::read(&context.config);
     let of_user: Vec<&Budget> = budgets.all.iter().filter(|budget| budget.origin == Origin::User).collect();
     let mut ids: Vec<String> =

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::client_count::ClientCount;
 use crate::client_count::ModelCount;
 use crate::pricing;
+use crate::usage::Origin;
 use crate::usage::RawTokens;
 use crate::usage::RequestFacts;
 use crate::usage::TokenUsage;
@@ -52,56 +53,94 @@ pub enum Shows {
     AnothersToo,
 }
 
-/// Compares what the client counted for a session with the requests that the session shows.
-pub fn verdict(counts: &[ClientCount], requests: &[RequestFacts], shows: Shows) -> Verdict {
-    let mut counts: Vec<&ClientCount> = counts.iter().collect();
-    counts.sort_by_cached_key(|count| (count.at, balances(count).values().flatten().sum::<i128>()));
-    let Some(last) = counts.last() else { return Verdict::NeverCounted };
-    if requests.iter().any(|request| request.origin.timestamp > last.at) {
-        return Verdict::AtLeast;
-    }
-    let Some(whole) = beyond(last, None, requests) else { return Verdict::AtLeast };
-    match shows {
-        Shows::AnothersToo if !whole.is_empty() => Verdict::AtLeast,
-        _ => Verdict::Complete(by_run(&counts, requests).unwrap_or(whole)),
-    }
+/// A comparison of what the client counted for a session with the requests that the session shows, each told once, in
+/// any order. It holds sums, not requests: a session may have any number of them.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    /// The counts, by time.
+    counts: Vec<&'a ClientCount>,
+    /// What is shown up to each count, beyond the one before it.
+    runs: Vec<Run>,
+    /// Whether a request was made after the last count.
+    goes_on: bool,
 }
 
-/// Returns what is left of each count, less the one before it; `None` if a request stands behind a count that holds it
-/// already, as after an interruption.
-fn by_run(counts: &[&ClientCount], requests: &[RequestFacts]) -> Option<Vec<Remainder>> {
-    let mut left = Vec::new();
-    let mut before: Option<&ClientCount> = None;
-    for count in counts {
-        let is_of_run = |request: &&RequestFacts| {
-            let at = request.origin.timestamp;
-            at <= count.at && before.is_none_or(|before| at > before.at)
+/// The requests between one count and the next.
+#[derive(Debug, Clone, Default)]
+struct Run {
+    shown: BTreeMap<String, Balance>,
+    /// Where the last one in front was made.
+    last_origin: Option<Origin>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Returns a comparison of `counts` with no request yet.
+    pub fn new(counts: &'a [ClientCount]) -> Self {
+        let mut counts: Vec<&ClientCount> = counts.iter().collect();
+        counts.sort_by_cached_key(|count| (count.at, balances(count).values().flatten().sum::<i128>()));
+        let runs = vec![Run::default(); counts.len()];
+        Self { counts, runs, goes_on: false }
+    }
+
+    /// Adds a request that the session shows.
+    pub fn add(&mut self, request: &RequestFacts) {
+        let origin = &request.origin;
+        let run = self.counts.partition_point(|count| count.at < origin.timestamp);
+        let Some(run) = self.runs.get_mut(run) else {
+            self.goes_on = true;
+            return;
         };
-        let of_run: Vec<_> = requests.iter().filter(is_of_run).cloned().collect();
-        left.extend(beyond(count, before, &of_run)?);
-        before = Some(count);
+        add_shown(&mut run.shown, request);
+        if !origin.sidechain && run.last_origin.as_ref().is_none_or(|last| last < origin) {
+            run.last_origin = Some(origin.clone());
+        }
     }
-    Some(left)
+
+    /// Returns where the last request in front was made that is not later than `at`, the time of a count.
+    pub fn origin_before(&self, at: Timestamp) -> Option<&Origin> {
+        let n_runs = self.counts.partition_point(|count| count.at <= at);
+        self.runs[..n_runs].iter().filter_map(|run| run.last_origin.as_ref()).max()
+    }
+
+    /// Returns what the counts say of the requests that were added.
+    pub fn verdict(&self, shows: Shows) -> Verdict {
+        let Some(last) = self.counts.last() else { return Verdict::NeverCounted };
+        if self.goes_on {
+            return Verdict::AtLeast;
+        }
+        let Some(whole) = beyond(last, None, &self.runs) else { return Verdict::AtLeast };
+        match shows {
+            Shows::AnothersToo if !whole.is_empty() => Verdict::AtLeast,
+            _ => Verdict::Complete(self.by_run().unwrap_or(whole)),
+        }
+    }
+
+    /// Returns what is left of each count, less the one before it; `None` if a request stands behind a count that holds
+    /// it already, as after an interruption.
+    fn by_run(&self) -> Option<Vec<Remainder>> {
+        let mut left = Vec::new();
+        let mut before = None;
+        for (count, run) in self.counts.iter().zip(&self.runs) {
+            left.extend(beyond(count, before, std::slice::from_ref(run))?);
+            before = Some(*count);
+        }
+        Some(left)
+    }
 }
 
-/// Returns what `count` holds beyond the count before it and beyond `requests`; `None` if it holds less.
-fn beyond(
-    count: &ClientCount,
-    before: Option<&ClientCount>,
-    requests: &[RequestFacts],
-) -> Option<Vec<Remainder>> {
+/// Returns what `count` holds beyond the count before it and beyond what `runs` show; `None` if it holds less.
+fn beyond(count: &ClientCount, before: Option<&ClientCount>, runs: &[Run]) -> Option<Vec<Remainder>> {
     let mut left = balances(count);
     let undivided = undivided_writes(count);
     for (model, balance) in before.map(balances).unwrap_or_default() {
         subtract(left.entry(model).or_default(), &balance);
     }
-    for request in requests {
-        for (model, mut balance) in shown(request) {
-            if undivided.contains(&model) {
-                (balance[2], balance[3]) = (balance[2] + balance[3], 0);
-            }
-            subtract(left.entry(model).or_default(), &balance);
+    for (model, balance) in runs.iter().flat_map(|run| &run.shown) {
+        let mut balance = *balance;
+        if undivided.contains(model) {
+            (balance[2], balance[3]) = (balance[2] + balance[3], 0);
         }
+        subtract(left.entry(model.clone()).or_default(), &balance);
     }
     let left = left.into_iter().filter(|(_, balance)| balance.iter().any(|count| *count != 0));
     left.map(|(model, balance)| remainder(count.at, model, balance)).collect()
@@ -139,22 +178,20 @@ fn undivided_writes(count: &ClientCount) -> Vec<String> {
     models.map(|(model, _)| pricing::model_name(model.as_str())).collect()
 }
 
-/// Returns what a request shows, by the plain name of the model that was asked for.
+/// Adds what a request shows, by the plain name of the model that was asked for.
 ///
 /// Compactions and advisor answers on the way are not in the request's own counts.
-fn shown(request: &RequestFacts) -> BTreeMap<String, Balance> {
+fn add_shown(balances: &mut BTreeMap<String, Balance>, request: &RequestFacts) {
     let flags = &request.flags;
     let asked = flags.requested_model.as_ref().unwrap_or(&flags.model);
-    let mut balances = BTreeMap::new();
     let name = pricing::model_name(asked.as_str());
-    add(&mut balances, name, &request.tokens.billed(), flags.web_search_requests);
+    add(balances, name, &request.tokens.billed(), flags.web_search_requests);
     for step in
         flags.iterations.iter().filter(|step| ["compaction", "advisor_message"].contains(&&*step.kind))
     {
         let model = step.model.as_ref().unwrap_or(asked);
-        add(&mut balances, pricing::model_name(model.as_str()), &step.tokens.billed(), 0);
+        add(balances, pricing::model_name(model.as_str()), &step.tokens.billed(), 0);
     }
-    balances
 }
 
 fn add(balances: &mut BTreeMap<String, Balance>, model: String, tokens: &TokenUsage, searches: u64) {
@@ -166,12 +203,10 @@ fn add(balances: &mut BTreeMap<String, Balance>, model: String, tokens: &TokenUs
 
 #[cfg(test)]
 mod tests {
-    use super::verdict as compared;
     use super::*;
     use crate::id::MessageId;
     use crate::id::ModelId;
     use crate::usage::Flags;
-    use crate::usage::Origin;
     use crate::usage::RequestKey;
 
     const MODEL: &str = "claude-sonnet-4-6";
@@ -225,6 +260,12 @@ mod tests {
         }
     }
 
+    fn compared(counts: &[ClientCount], requests: &[RequestFacts], shows: Shows) -> Verdict {
+        let mut comparison = Comparison::new(counts);
+        requests.iter().for_each(|request| comparison.add(request));
+        comparison.verdict(shows)
+    }
+
     /// Checks the verdict on counts and requests, each told by second, input and output, in any order of them.
     fn check(counts: &[(i64, u64, u64)], requests: &[(i64, u64, u64)], expected: Option<&[(i64, u64, u64)]>) {
         let mut counts: Vec<_> =
@@ -232,7 +273,7 @@ mod tests {
         let mut requests: Vec<_> =
             requests.iter().map(|(second, input, output)| request(*second, *input, *output)).collect();
         for _ in 0..2 {
-            let found = verdict(&counts, &requests, Shows::OwnRequests);
+            let found = compared(&counts, &requests, Shows::OwnRequests);
             let left = expected.map(|expected| {
                 let remainder = |(second, input, output): &(i64, u64, u64)| Remainder {
                     at: at(*second),
@@ -270,9 +311,33 @@ mod tests {
     }
 
     #[test]
+    fn a_remainder_is_made_where_the_last_request_in_front_was_made() {
+        let on_branch = |second, branch: &str, sidechain| {
+            let mut request = request(second, 1, 1);
+            request.origin.branch = Some(branch.to_owned());
+            request.origin.sidechain = sidechain;
+            request
+        };
+        let requests = [
+            on_branch(15, "behind", true),
+            on_branch(12, "second", false),
+            on_branch(5, "first", false),
+            on_branch(4, "earlier", false),
+            on_branch(20, "later", false),
+        ];
+        let counts = [count(9, MODEL, 9, 9), count(19, MODEL, 9, 9), count(19, MODEL, 9, 9)];
+        let mut comparison = Comparison::new(&counts);
+        requests.iter().for_each(|request| comparison.add(request));
+        let branch =
+            |second| comparison.origin_before(at(second)).map(|origin| origin.branch.as_deref().unwrap());
+        assert_eq!((branch(9), branch(19)), (Some("first"), Some("second")));
+        assert!(Comparison::new(&counts).origin_before(at(19)).is_none());
+    }
+
+    #[test]
     fn a_fork_is_known_only_if_nothing_is_left() {
         let requests = [request(1, 10, 20)];
-        let verdict = |input| verdict(&[count(9, MODEL, input, 20)], &requests, Shows::AnothersToo);
+        let verdict = |input| compared(&[count(9, MODEL, input, 20)], &requests, Shows::AnothersToo);
         assert_eq!(verdict(10), Verdict::Complete(Vec::new()));
         assert_eq!(verdict(11), Verdict::AtLeast);
         assert_eq!(compared(&[], &requests, Shows::AnothersToo), Verdict::NeverCounted);

@@ -26,7 +26,7 @@ use crate::ledger::requests;
 use crate::ledger::requests::StoredRequest;
 use crate::ledger::totals::Scope;
 use crate::money::Usd;
-use crate::remainder;
+use crate::remainder::Comparison;
 use crate::remainder::Remainder;
 use crate::remainder::Shows;
 use crate::remainder::Verdict;
@@ -154,12 +154,14 @@ impl Recording<'_> {
     }
 
     fn settle_remainder(&mut self, session: i64, price: &mut PriceRequest<'_>) -> Result<(), LedgerError> {
-        let shown = requests::of_session(&self.transaction, session)?;
-        let is_fork = shown.iter().any(|request| request.placement.owner != session);
-        let shows = if is_fork { Shows::AnothersToo } else { Shows::OwnRequests };
-        let facts: Vec<_> = shown.iter().map(|request| request.facts.clone()).collect();
         let (name, counts) = self.client_counts(session)?;
-        let verdict = remainder::verdict(&counts, &facts, shows);
+        let mut comparison = Comparison::new(&counts);
+        let mut is_fork = false;
+        requests::each_of_session(&self.transaction, session, |request| {
+            is_fork |= request.placement.owner != session;
+            comparison.add(&request.facts);
+        })?;
+        let verdict = comparison.verdict(if is_fork { Shows::AnothersToo } else { Shows::OwnRequests });
         self.transaction
             .prepare_cached("UPDATE session SET unaccounted = ?2 WHERE id = ?1")?
             .execute(params![session, verdict == Verdict::AtLeast])?;
@@ -170,7 +172,7 @@ impl Recording<'_> {
                 .collect();
         if let Verdict::Complete(remainders) = verdict {
             for remainder in remainders {
-                let facts = remainder_facts(&name, &remainder, &facts)?;
+                let facts = remainder_facts(&name, &remainder, comparison.origin_before(remainder.at))?;
                 match booked.remove(&facts.key) {
                     None => self.book_remainder(session, &facts, price)?,
                     Some(before) if before.facts != facts => {
@@ -228,16 +230,14 @@ impl Recording<'_> {
     }
 }
 
-/// Returns a remainder in the form of a request: made where the request before it was made.
+/// Returns a remainder in the form of a request: made where the request `before` it was made.
 fn remainder_facts(
     session: &SessionId,
     remainder: &Remainder,
-    requests: &[RequestFacts],
+    before: Option<&Origin>,
 ) -> Result<RequestFacts, LedgerError> {
     let Remainder { at, model, tokens, web_search_requests } = remainder;
     let corrupt = |_| LedgerError::Corrupt { what: "a model without a name".to_owned() };
-    let is_before = |request: &&RequestFacts| !request.origin.sidechain && request.origin.timestamp <= *at;
-    let before = requests.iter().filter(is_before).map(|request| &request.origin).max();
     let place = format!("{} {} {model}", session.as_str(), at.as_millisecond());
     let hash: String = Sha256::digest(place)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(RequestFacts {

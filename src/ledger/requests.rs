@@ -56,21 +56,21 @@ pub(super) fn get(transaction: &Transaction<'_>, id: i64) -> Result<StoredReques
     rows.next()?.map_or_else(|| Err(LedgerError::Corrupt { what: format!("no request {id}") }), stored)
 }
 
-/// Returns the requests of transcripts that `session` owns or shows.
-pub(super) fn of_session(
+/// Hands on each request of transcripts that `session` owns or shows, one at a time: there may be any number of them.
+pub(super) fn each_of_session(
     transaction: &Transaction<'_>,
     session: i64,
-) -> Result<Vec<StoredRequest>, LedgerError> {
+    mut hand_on: impl FnMut(&StoredRequest),
+) -> Result<(), LedgerError> {
     let mut statement = transaction.prepare_cached(select_requests!(
         "key_kind <= 2 AND request.id IN (SELECT id FROM request WHERE owner = ?1
              UNION SELECT request FROM appearance WHERE appearance.session = ?1)"
     ))?;
     let mut rows = statement.query([session])?;
-    let mut requests = Vec::new();
     while let Some(row) = rows.next()? {
-        requests.push(stored(row)?);
+        hand_on(&stored(row)?);
     }
-    Ok(requests)
+    Ok(())
 }
 
 /// Returns what `session` spent beyond its requests, as it is booked.

@@ -19,21 +19,16 @@ use crate::usage::RawTokens;
 /// Longest line that is believed, in bytes; one of ten models has 3,000.
 const MAX_BYTES: usize = 64 << 10;
 
-/// Adds to `found` what the client had counted by `line`, if it is a `cost-state` line; its time is that of the last
-/// of the lines `before` it that states one, else `earlier`.
+/// Returns what the client had counted by `line`, if it is a `cost-state` line; it states no time of its own, `at` is that
+/// of the lines before it.
 ///
 /// A line that is not as the client writes it, or that no time is known for, counts as absent.
-pub(super) fn read(
-    line: &[u8],
-    before: &[u8],
-    earlier: Option<Timestamp>,
-    finder: &Finder,
-    found: &mut Vec<ClientCount>,
-) {
-    let Some(at) = last_time(before, finder).or(earlier) else { return };
-    each_record::<Own<'_>>(&readable(line), |_own, text| {
-        found.extend(client_count(text, at));
-    });
+pub(super) fn client_counts(line: &[u8], at: Option<Timestamp>) -> Vec<ClientCount> {
+    let mut found = Vec::new();
+    if let Some(at) = at {
+        each_record::<Own<'_>>(&readable(line), |_own, text| found.extend(client_count(text, at)));
+    }
+    found
 }
 
 /// Returns the time of the last of `lines` that states one.
@@ -100,7 +95,8 @@ mod tests {
         let mut found = Vec::new();
         let (bytes, finder) = (lines.as_bytes(), Finder::new());
         for marked in finder.marked(bytes).filter(Marked::may_be_cost_state) {
-            read(&bytes[marked.line.clone()], &bytes[..marked.line.start], None, &finder, &mut found);
+            let at = last_time(&bytes[..marked.line.start], &finder);
+            found.extend(client_counts(&bytes[marked.line.clone()], at));
         }
         let found: Vec<_> = found
             .iter()

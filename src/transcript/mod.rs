@@ -5,6 +5,7 @@
 //! never fails for a line. It opens no file, knows no price, and keeps nothing of what was said.
 
 mod cost_state;
+mod ending;
 mod entry;
 mod find;
 mod json;
@@ -31,6 +32,7 @@ use crate::id::SessionId;
 use crate::usage::RequestKey;
 use crate::usage::UsageRecord;
 
+use self::ending::Ending;
 use self::entry::Entry;
 use self::entry::Own;
 use self::find::Finder;
@@ -39,6 +41,7 @@ use self::lines::Part;
 use self::notes::Note;
 use self::records::each_record;
 use self::records::readable;
+use self::request::ASSISTANT;
 
 pub use self::notes::Prompt;
 pub use self::notes::PullRequest;
@@ -122,7 +125,7 @@ impl<R: BufRead> Reader<R> {
             position: from,
             session,
             previous: None,
-            last_time: None,
+            ending: Ending::default(),
             seeks_own: from.offset == 0,
         };
         Self { lines: Lines::new(input), scan, finished: None }
@@ -130,7 +133,7 @@ impl<R: BufRead> Reader<R> {
 
     /// Tells the reader the time of the last line before where it begins: [`Slice::last_time`] of what was read before.
     pub fn after(mut self, last_time: Option<Timestamp>) -> Self {
-        self.scan.last_time = last_time;
+        self.scan.ending = Ending::after(last_time);
         self
     }
 
@@ -158,7 +161,8 @@ impl<R: BufRead> Reader<R> {
             }
         }
         found.slice.end = self.scan.position;
-        found.slice.last_time = self.scan.last_time;
+        found.slice.tail = self.scan.ending.take_tail(&self.scan.finder);
+        found.slice.last_time = self.scan.ending.time(&self.scan.finder);
         found.slice.finished = self.finished.is_some();
         found.slice.torn = self.finished.clone().flatten();
         Ok(found.slice)
@@ -173,8 +177,7 @@ struct Scan {
     session: SessionId,
     /// Time of the last usage line.
     previous: Option<Timestamp>,
-    /// Time of the last line that states one.
-    last_time: Option<Timestamp>,
+    ending: Ending,
     /// No usage line was read yet, from the start of the file.
     seeks_own: bool,
 }
@@ -184,25 +187,30 @@ impl Scan {
     fn read(&mut self, lines: &[u8], found: &mut Found) {
         let finder = Arc::clone(&self.finder);
         let mut start = 0;
+        let mut answered = 0;
         for marked in finder.marked(lines) {
             let line = &lines[marked.line.clone()];
             if marked.may_be_cost_state() {
-                let before = &lines[..marked.line.start];
-                cost_state::read(line, before, self.last_time, &finder, &mut found.slice.client_counts);
+                let before = cost_state::last_time(&lines[answered..marked.line.start], &finder);
+                let time = before.or_else(|| self.ending.time(&finder));
+                found.slice.client_counts.extend(cost_state::client_counts(line, time));
             }
             let may_be_note = finder.may_be_note(&marked, line);
             if finder.may_hold_usage(&marked, line) {
                 self.pass(&lines[start..marked.line.start], found);
-                self.read_line(line, may_be_note, found);
+                let answer = self.read_line(line, may_be_note, found);
                 start = marked.line.end;
+                if let Some(time) = answer {
+                    self.ending.answered(time);
+                    answered = start;
+                }
             } else if may_be_note {
                 let n_before = || memchr_iter(b'\n', &lines[start..marked.line.start]).count() as u64;
                 self.read_notes(&readable(line), n_before, found);
             }
         }
         self.pass(&lines[start..], found);
-        found.turn(tail::tail(lines, &finder));
-        self.last_time = cost_state::last_time(lines, &finder).or(self.last_time);
+        self.ending.add(&lines[answered..], &finder);
     }
 
     /// Goes past lines that hold no usage.
@@ -231,19 +239,24 @@ impl Scan {
         });
     }
 
-    /// Reads a line without its line end.
-    fn read_line(&mut self, line: &[u8], may_be_note: bool, found: &mut Found) {
+    /// Reads a line without its line end; returns its time, if it is nothing but an answer that states one.
+    fn read_line(&mut self, line: &[u8], may_be_note: bool, found: &mut Found) -> Option<Timestamp> {
         let text = readable(line);
         if may_be_note {
             self.read_notes(&text, || 0, found);
         }
+        let mut n_records = 0;
+        let mut answer = None;
         let is_whole = each_record(&text, |entry: Box<Entry<'_>>, text| {
+            n_records += 1;
             self.note_own(text.as_bytes(), self.position.offset, found);
-            match request::usage_record(&entry, text, &self.session, self.previous) {
+            let time = request::timestamp(&entry.answer.timestamp);
+            match request::usage_record(&entry, text, &self.session, time.or(self.previous)) {
                 Ok(None) => return,
                 Ok(Some(record)) => {
                     self.previous = Some(record.facts.origin.timestamp);
                     found.add(record);
+                    answer = time.filter(|_| entry.kind.text() == Some(ASSISTANT));
                 }
                 Err(reason) => found.skip(self.skip(reason)),
             }
@@ -253,6 +266,7 @@ impl Scan {
             found.skip(self.skip(SkipReason::NotJson));
         }
         self.position.offset += line.len() as u64;
+        answer.filter(|_| is_whole && n_records == 1)
     }
 
     /// Reads what stands after the last line end, if it is whole; else returns what keeps it from being read.
@@ -324,12 +338,6 @@ impl Found {
         self.slice.n_skipped += 1;
         if self.slice.skipped.len() < MAX_SKIPPED_TOLD {
             self.slice.skipped.push(skipped);
-        }
-    }
-
-    fn turn(&mut self, tail: Tail) {
-        if tail != Tail::Unchanged {
-            self.slice.tail = tail;
         }
     }
 }

@@ -40,6 +40,9 @@ const MAX_TEXT_BYTES: usize = 4096;
 /// The model of messages that the client wrote itself.
 pub(super) const SYNTHETIC_MODEL: &str = "<synthetic>";
 
+/// The kind of line that an answer stands in.
+pub(super) const ASSISTANT: &str = "assistant";
+
 /// The model of a usage line that names none: no price table knows it, so its tokens count and its cost is unknown.
 const UNNAMED_MODEL: &str = "unknown";
 
@@ -59,7 +62,7 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
     fn of(entry: &'entry Entry<'line>) -> Option<Self> {
         let own_agent = entry.agent_id.text();
         let (answer, agent_id, sidechain) = match entry.kind.text()? {
-            "assistant" => (&entry.answer, own_agent, entry.is_sidechain == Leaf::True),
+            ASSISTANT => (&entry.answer, own_agent, entry.is_sidechain == Leaf::True),
             "progress" => {
                 let progress = entry.progress.0.as_deref()?;
                 (progress.answer.0.as_deref()?, progress.agent_id.text().or(own_agent), true)
@@ -74,8 +77,10 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         (!is_the_clients).then_some(Self { entry, answer, message, usage, agent_id, sidechain })
     }
 
-    fn timestamp(&self) -> Option<Timestamp> {
-        timestamp(&self.answer.timestamp).or_else(|| timestamp(&self.entry.answer.timestamp))
+    /// Returns the time of the answer: a copy's own, else that of the line.
+    fn timestamp(&self, of_line: Option<Timestamp>) -> Option<Timestamp> {
+        let is_copy = !std::ptr::eq(self.answer, &self.entry.answer);
+        is_copy.then(|| timestamp(&self.answer.timestamp)).flatten().or(of_line)
     }
 
     fn uuid(&self) -> Option<&'entry str> {
@@ -131,16 +136,17 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
 
 /// Returns the usage record of an entry read from `text`; `None` if the entry holds no usage of an API answer.
 ///
-/// `session` is the session of an entry that names none, `previous` the time of one whose own cannot be read.
+/// `session` is the session of an entry that names none, `time` what it states as its time, or that of one before if it
+/// states none.
 pub(super) fn usage_record(
     entry: &Entry<'_>,
     text: &str,
     session: &SessionId,
-    previous: Option<Timestamp>,
+    time: Option<Timestamp>,
 ) -> Result<Option<UsageRecord>, SkipReason> {
     let Some(sighting) = Sighting::of(entry) else { return Ok(None) };
     let answer = sighting.answer;
-    let timestamp = sighting.timestamp().or(previous).ok_or(SkipReason::NoTimestamp)?;
+    let timestamp = sighting.timestamp(time).ok_or(SkipReason::NoTimestamp)?;
     let session =
         optional("sessionId", entry.session.text(), SessionId::new)?.unwrap_or_else(|| session.clone());
     let request_session = answer.request_session.text().or(entry.answer.request_session.text());

@@ -24,6 +24,7 @@ use crate::disk;
 use crate::disk::replace;
 use crate::disk::replace::Access;
 use crate::disk::replace::ReplaceError;
+use crate::disk::unfinished;
 use crate::id::SessionId;
 use crate::id::TaskId;
 
@@ -234,7 +235,7 @@ impl Outbox {
     ///
     /// Nothing was promised about them, and what cannot be removed does no harm.
     pub fn remove_unfinished(&self, now: Timestamp) {
-        replace::remove_abandoned_in(&self.folder, now);
+        unfinished::remove_abandoned_in(&self.folder, now);
     }
 
     fn path(&self, name: &IntentName) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod file_system;
 pub mod lock;
 pub mod new_file;
 pub mod replace;
+pub mod unfinished;
 
 use std::fs::File;
 use std::io;

@@ -22,8 +22,8 @@ use crate::disk::replace::Access;
 use crate::disk::replace::ReplaceError;
 use crate::disk::replace::put;
 use crate::disk::replace::put_new;
-use crate::disk::replace::remove_left;
 use crate::disk::replace::stage;
+use crate::disk::unfinished::remove_left;
 
 /// What becomes of a file that has the name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 //! A reader sees the old version or the new one, also after a power cut. A symbolic link stays and what it
 //! points to is replaced; an existing file keeps its mode and, as far as the system allows, its owner.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::fs::Metadata;
@@ -13,29 +12,16 @@ use std::io::BufWriter;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use crate::disk;
-use crate::disk::lock;
-use crate::disk::lock::FileLock;
-
-/// What the names of unfinished files begin with; the name of their target follows.
-const PREFIX: &str = ".cmat-";
-
-/// What the names of unfinished files end with.
-const UNFINISHED: &str = ".tmp";
-
-/// How much older than a new version an unfinished one is when nobody can be writing it any more.
-const ABANDONED_AGE: Duration = Duration::from_secs(60 * 60);
-
-/// How old an unfinished version is when whoever writes it has surely marked it.
-const MARKED_AGE: Duration = Duration::from_secs(10);
+use crate::disk::unfinished;
+use crate::disk::unfinished::remove_abandoned;
 
 /// The mode of a group and of all others.
 const OTHERS: u32 = 0o077;
@@ -218,35 +204,6 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Removes what killed processes left of new versions of `target`, a path without links.
-///
-/// Only the holder of its lock can know that none of them is still being written.
-pub fn remove_unfinished(target: &Path, _held: &FileLock) -> io::Result<()> {
-    unfinished_versions(target)?.into_iter().try_for_each(fs::remove_file)
-}
-
-/// Removes new versions that were never finished from `folder`, an hour old at `now`; returns how many.
-///
-/// Nothing was promised about them, and what cannot be removed does no harm.
-pub fn remove_abandoned_in(folder: &Path, now: Timestamp) -> usize {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let is_old = |entry: &fs::DirEntry| -> Option<bool> {
-        let written = Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()?;
-        Some(now.duration_since(written).unsigned_abs() > ABANDONED_AGE && now > written)
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| is_unfinished(&entry.file_name()) && is_old(entry) == Some(true))
-        .filter(|entry| fs::remove_file(entry.path()).is_ok())
-        .count()
-}
-
-/// Returns whether a file is named as new versions are until they are finished.
-fn is_unfinished(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes();
-    name.starts_with(PREFIX.as_bytes()) && name.ends_with(UNFINISHED.as_bytes())
-}
-
 /// The version that is about to be replaced.
 struct Old {
     /// Its path, links resolved.
@@ -288,11 +245,14 @@ pub(super) fn stage(
         Access::Shared => 0o666,
         Access::Executable => 0o777,
     };
+    // The library's own way to open it would name the new file, which nobody knows, in its error.
+    let open = |path: &Path| File::options().read(true).write(true).create_new(true).mode(mode).open(path);
+    let folder = folder_of(target);
     let staged = tempfile::Builder::new()
-        .prefix(&unfinished_prefix(target))
-        .suffix(UNFINISHED)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder_of(target))?;
+        .prefix(&unfinished::prefix(target))
+        .suffix(unfinished::SUFFIX)
+        .make_in(folder, open)
+        .map_err(|fault| named_folder(fault, folder))?;
     let mut out = BufWriter::new(staged.as_file());
     content(&mut out)?;
     out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -301,6 +261,14 @@ pub(super) fn stage(
     }
     staged.as_file().sync_all()?;
     Ok(staged)
+}
+
+/// Returns why no file can be made in `folder`, named if that is because it is missing.
+fn named_folder(fault: io::Error, folder: &Path) -> io::Error {
+    if fault.kind() == io::ErrorKind::NotFound && !folder.exists() {
+        return io::Error::new(fault.kind(), format!("there is no folder `{}`", folder.display()));
+    }
+    fault
 }
 
 fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
@@ -312,51 +280,7 @@ fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(old.permissions())
 }
 
-/// Removes new versions of `target` that are so much older than `new`, the one in place, that nobody writes them.
-fn remove_abandoned(target: &Path, new: &File) {
-    remove_older(target, new, ABANDONED_AGE, |_| true);
-}
-
-/// Removes what killed processes left of `target`, whose writers mark what they write; `new` was just begun.
-pub(super) fn remove_left(target: &Path, new: &File) {
-    remove_older(target, new, MARKED_AGE, lock::is_left);
-}
-
-/// They take room but do no harm, so a failure to remove them doesn't either.
-fn remove_older(target: &Path, new: &File, least_age: Duration, is_left: impl Fn(&Path) -> bool) {
-    let modified = |metadata: io::Result<Metadata>| metadata.and_then(|metadata| metadata.modified()).ok();
-    let Some(now) = modified(new.metadata()) else { return };
-    for path in unfinished_versions(target).unwrap_or_default() {
-        let written = modified(fs::symlink_metadata(&path));
-        let age = written.and_then(|written| now.duration_since(written).ok());
-        if age.is_some_and(|age| age > least_age) && is_left(&path) {
-            let _untidy = fs::remove_file(path);
-        }
-    }
-}
-
-fn unfinished_versions(target: &Path) -> io::Result<Vec<PathBuf>> {
-    let prefix = unfinished_prefix(target);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder_of(target))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
-        if name.starts_with(prefix.as_encoded_bytes()) && name.ends_with(UNFINISHED.as_bytes()) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
-}
-
-fn unfinished_prefix(target: &Path) -> std::ffi::OsString {
-    let mut prefix = std::ffi::OsString::from(PREFIX);
-    prefix.push(target.file_name().unwrap_or_default());
-    prefix.push("-");
-    prefix
-}
-
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -376,7 +300,6 @@ fn sync_folder(path: &Path) -> Result<(), ReplaceError> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::time::Instant;
 
     use super::*;
 
@@ -440,6 +363,18 @@ mod tests {
     }
 
     #[test]
+    fn says_which_folder_is_missing_and_names_no_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("none");
+        let error = write(&inner.join("file"), b"", Access::Private).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, format!("there is no folder `{}`", inner.display()));
+        fs::write(&inner, b"").unwrap();
+        let error = write(&inner.join("file"), b"", Access::Private).unwrap_err();
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "Not a directory (os error 20)");
+    }
+
+    #[test]
     fn refuses_what_is_read_only_or_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
@@ -464,37 +399,5 @@ mod tests {
         assert_eq!(mode(&inner.join("private")), 0o600);
         write(&inner.join("script"), b"", Access::Executable).unwrap();
         assert_eq!(mode(&inner.join("script")) & 0o700, 0o700);
-    }
-
-    #[test]
-    fn removes_only_the_unfinished_versions_of_its_own_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("queue.json");
-        for name in [".cmat-queue.json-x1.tmp", ".cmat-models.json-x1.tmp", "queue.json", "other.tmp"] {
-            create_new(&folder.path().join(name), b"", Access::Private).unwrap();
-        }
-        let held = FileLock::acquire(&folder.path().join("lock"), Instant::now()).unwrap();
-        remove_unfinished(&target, &held).unwrap();
-        assert_eq!(names(folder.path()), [".cmat-models.json-x1.tmp", "lock", "other.tmp", "queue.json"]);
-    }
-
-    #[test]
-    fn clears_away_what_was_abandoned_long_ago() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("settings.json");
-        let unfinished = |name| {
-            create_new(&folder.path().join(name), b"", Access::Private).unwrap();
-            File::options().write(true).open(folder.path().join(name)).unwrap()
-        };
-        let (old, other) = (unfinished(".cmat-settings.json-x1.tmp"), unfinished(".cmat-models.json-x1.tmp"));
-        let _young = unfinished(".cmat-settings.json-x2.tmp");
-        for file in [old, other] {
-            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-        }
-        write(&target, b"", Access::Shared).unwrap();
-        assert_eq!(names(folder.path()).len(), 4, "a new file of the outbox has no time for it");
-        write(&target, b"", Access::Shared).unwrap();
-        let left = [".cmat-models.json-x1.tmp", ".cmat-settings.json-x2.tmp", "settings.json"];
-        assert_eq!(names(folder.path()), left);
     }
 }

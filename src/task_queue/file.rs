@@ -22,6 +22,7 @@ use crate::disk::lock::LockError;
 use crate::disk::replace;
 use crate::disk::replace::ReplaceError;
 use crate::disk::replace::Replaced;
+use crate::disk::unfinished;
 use crate::id::TaskId;
 use crate::task_queue::document::Change;
 use crate::task_queue::document::CostKeys;
@@ -133,7 +134,7 @@ impl TaskQueue {
         lock_path.push(".lock");
         let lock = FileLock::acquire(Path::new(&lock_path), deadline)?;
         // What a killed cmat left behind takes room but does no harm, so a failure to remove it doesn't either.
-        let _untidy = replace::remove_unfinished(&real, &lock);
+        let _untidy = unfinished::remove_unfinished(&real, &lock);
         Ok(LockedQueue { path: real, deadline, lock })
     }
 }

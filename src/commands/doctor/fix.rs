@@ -14,6 +14,7 @@ use crate::commands::faults_of;
 use crate::commands::faults_of_queues;
 use crate::commands::rebuild;
 use crate::disk::replace;
+use crate::disk::unfinished;
 use crate::ledger;
 use crate::ledger::backup;
 use crate::logging;
@@ -60,7 +61,7 @@ fn kept(context: &Context<'_>) -> Vec<PathBuf> {
 fn unfinished(context: &Context<'_>, fixed: &mut Vec<String>) {
     let (folder, now) = (&context.config.data_dir, context.config.now());
     let folders = [folder.clone(), folder.join(outbox::FOLDER), folder.join(backup::FOLDER)];
-    let n: usize = folders.iter().map(|folder| replace::remove_abandoned_in(folder, now)).sum();
+    let n: usize = folders.iter().map(|folder| unfinished::remove_abandoned_in(folder, now)).sum();
     if n > 0 {
         fixed.push(format!("{} of killed runs removed", counted(n, "unfinished file")));
     }

@@ -3,6 +3,7 @@
 //! A file of the project may add budgets, for what is spent in it; it cannot take away another's, nor name a person
 //! whom to trust. A file, or an entry of it, that cannot be understood does not make the others void: it is a fault.
 
+use std::io;
 use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -42,7 +43,8 @@ pub enum Fail {
 pub struct Budgets {
     /// All of them, in the order of the files.
     pub all: Vec<Budget>,
-    /// What happens when they cannot be checked: closed if any file says so.
+    /// What happens when they cannot be checked: closed if any file says so, or if the user's or the machine's is there
+    /// and cannot be opened, so that nobody knows what it says.
     pub fail: Fail,
     /// Projects whose prices the user believes.
     pub trusted: Vec<PathBuf>,
@@ -93,7 +95,13 @@ impl Budgets {
         let text = match read_text(path) {
             Ok(Some(text)) => text,
             Ok(None) => return,
-            Err(error) => return self.faults.push(format!("`{}` cannot be read: {error}", path.display())),
+            Err(error) => {
+                // It may say so. What a repository has, or names by the variable, stops nothing.
+                if origin == Origin::User || path == Path::new(MANAGED) {
+                    self.fail = Fail::Closed;
+                }
+                return self.faults.push(format!("`{}` cannot be read: {error}", path.display()));
+            }
         };
         let sections: Sections = match toml::from_str(&text) {
             Ok(sections) => sections,
@@ -144,13 +152,18 @@ fn calendar(named: Option<&str>, origin: Origin) -> Calendar {
     Calendar { zone: named.unwrap_or_else(TimeZone::system), ..Calendar::default() }
 }
 
-pub(super) fn read_text(path: &Path) -> std::io::Result<Option<String>> {
+pub(super) fn read_text(path: &Path) -> io::Result<Option<String>> {
     let mut text = String::new();
     match disk::open_regular(path).and_then(|file| file.take(MAX_CONFIG_BYTES).read_to_string(&mut text)) {
         Ok(_) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns whether there is no such file, nor a folder that it could be in.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 pub(super) fn line_at(text: &str, offset: usize) -> usize {

@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 
 use crate::attribution::rules::Origin;
 use crate::attribution::rules::Rules;
+use crate::config::budgets::is_absent;
 use crate::disk;
 use crate::pricing::UnknownModel;
 use crate::report::Billing;
@@ -148,7 +149,7 @@ impl ConfigFile {
         let mut text = String::new();
         match disk::open_regular(path) {
             Ok(file) => file.take(MAX_CONFIG_BYTES).read_to_string(&mut text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if is_absent(&error) => return Ok(Self::default()),
             Err(error) => Err(error),
         }
         .with_context(|| format!("cannot read `{}`", path.display()))?;

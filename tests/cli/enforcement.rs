@@ -474,4 +474,14 @@ fn a_file_that_says_closed_and_is_broken_stops_and_a_check_says_so() {
         seen.contains("cmat: the budgets could not be checked") && seen.ends_with("--- exit 3\n"),
         "{seen}"
     );
+    // Nobody knows what stands in one that cannot be opened.
+    fs::remove_file(&config).unwrap();
+    fs::create_dir(&config).unwrap();
+    let prompt = project.prompt();
+    assert!(prompt.contains(r#""decision":"block""#) && prompt.contains("not a regular file"), "{prompt}");
+    let seen = project.run(["budget", "check"]);
+    assert!(seen.contains("config.toml` cannot be read") && seen.ends_with("--- exit 3\n"), "{seen}");
+    fs::remove_dir(&config).unwrap();
+    fs::create_dir_all(project.project().join(".claude/cmat.toml")).unwrap();
+    assert!(!project.prompt().contains("decision"), "a repository stops nothing by a file like that");
 }

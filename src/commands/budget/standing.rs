@@ -245,7 +245,7 @@ pub(super) fn check(estimate: Option<Usd>, context: &mut Context<'_>) -> anyhow:
         complain(&words::refusal(standing, verdict, estimate, Stopped::Nothing));
     } else if let Some(fault) = unchecked {
         complain(&format!(
-            "cmat: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` is set: {fault}"
+            "cmat: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` holds: {fault}"
         ));
     } else {
         match standings.iter().min_by_key(|standing| standing.left()) {

@@ -83,7 +83,7 @@ pub(in crate::commands) fn permission(
         }
         Fail::Closed => {
             complain(&format!(
-                "Error: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` is set: {fault:#}"
+                "Error: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` holds: {fault:#}"
             ));
             Permission::Refused
         }

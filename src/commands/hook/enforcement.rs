@@ -437,7 +437,7 @@ fn stopped(reason: &str) -> Value {
 /// The answer where budgets could not be checked and nothing may go on then.
 fn refused_unchecked(asked: &Asked, fault: &str) -> Value {
     let reason = format!(
-        "cmat: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` is set: {fault}\n  \
+        "cmat: the budgets could not be checked, and `hook = {{ fail = \"closed\" }}` holds: {fault}\n  \
          Why: cmat doctor"
     );
     match asked.question {

@@ -42,6 +42,7 @@ pub(super) fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<
     }
     let scope = if args.global || args.enforce { Scope::User } else { Scope::Project };
     let mut place = Place::new(scope, &context.config)?;
+    place.check(&context.config)?;
     if args.enforce {
         place = place.enforcing(&context.config)?;
     }

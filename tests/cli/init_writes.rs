@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use insta::assert_snapshot;
 
@@ -256,4 +258,49 @@ fn installs_for_all_projects_by_an_absolute_path() {
     - ~/.claude/hooks/on-session-end-cost.sh  the hook script
     ");
     assert_eq!(files(&project.home()), before);
+}
+
+#[test]
+fn a_place_in_which_nothing_can_be_made_is_told_and_left_as_it_is() {
+    let refused = |prepare: &dyn Fn(&Path)| {
+        let project = TestProject::new();
+        fs::remove_dir_all(project.project().join(".claude")).unwrap();
+        prepare(&project.project());
+        let before = files(&project.project());
+        let seen = project.run(["init"]);
+        assert_eq!(files(&project.project()), before, "{seen}");
+        seen
+    };
+    let claude = |project: &Path| project.join(".claude");
+    assert_snapshot!(refused(&|project| fs::write(claude(project), "x").unwrap()), @"
+    --- stderr
+    Error: `.claude` is no folder: move it away; nothing was changed
+    --- exit 1
+    ");
+    assert_snapshot!(refused(&|project| symlink("/nowhere", claude(project)).unwrap()), @"
+    --- stderr
+    Error: `.claude` is a link to `/nowhere`, which is not there: make that, or remove the link; nothing was changed
+    --- exit 1
+    ");
+    assert_snapshot!(refused(&|project| {
+        fs::create_dir(claude(project)).unwrap();
+        fs::write(claude(project).join("hooks"), "x").unwrap();
+    }), @"
+    --- stderr
+    Error: `.claude/hooks` is no folder: move it away; nothing was changed
+    --- exit 1
+    ");
+    assert_snapshot!(refused(&|project| {
+        fs::create_dir(claude(project)).unwrap();
+        symlink("../dotfiles/settings.json", claude(project).join("settings.json")).unwrap();
+    }), @"
+    --- stderr
+    Error: `.claude/settings.json` is a link to `../dotfiles/settings.json`, which is not there: make that, or remove the link; nothing was changed
+    --- exit 1
+    ");
+    assert_snapshot!(refused(&|project| fs::create_dir_all(claude(project).join("settings.json")).unwrap()), @"
+    --- stderr
+    Error: `.claude/settings.json` is a folder: move it away; nothing was changed
+    --- exit 1
+    ");
 }

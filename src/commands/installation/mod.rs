@@ -104,6 +104,25 @@ impl Place {
         Ok(self)
     }
 
+    /// Refuses a place in which no file can be made, or only one that nobody meant.
+    pub(super) fn check(&self, config: &Config) -> anyhow::Result<()> {
+        let script = self.script();
+        let folders = [Some(self.folder.as_path()), script.parent()];
+        for folder in folders.into_iter().flatten().filter(|folder| folder.is_symlink() || folder.exists()) {
+            refuse_dangling(folder, config)?;
+            if !folder.is_dir() {
+                bail!("`{}` is no folder: move it away; nothing was changed", shown(folder, config));
+            }
+        }
+        for file in [&self.settings(), &script] {
+            refuse_dangling(file, config)?;
+            if file.is_dir() {
+                bail!("`{}` is a folder: move it away; nothing was changed", shown(file, config));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the settings file that names the hooks.
     pub(super) fn settings(&self) -> PathBuf {
         self.folder.join(SETTINGS)
@@ -112,6 +131,18 @@ impl Place {
     /// Returns the script that the hooks run.
     pub(super) fn script(&self) -> PathBuf {
         script::path(&self.folder)
+    }
+}
+
+/// Refuses a link to what is not there: it is somebody's, and nobody knows what was meant to be there.
+fn refuse_dangling(path: &Path, config: &Config) -> anyhow::Result<()> {
+    match path.read_link() {
+        Ok(target) if !path.exists() => bail!(
+            "`{}` is a link to `{}`, which is not there: make that, or remove the link; nothing was changed",
+            shown(path, config),
+            Printable(&target.to_string_lossy())
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -6,43 +6,28 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
+# shellcheck source=benches/ledgers.sh
+. benches/ledgers.sh
 runs=${1:-5}
-cargo build --release --quiet --bins --examples
-programs="$PWD/target/release"
-work=$(mktemp -d "${2:-${TMPDIR:-/tmp}}/cmat-reports.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-export HOME="$work/home" CMAT_TZ=UTC CMAT_NOW=2026-11-06T12:00:00Z
-unset CMAT_PROJECT_DIR CLAUDE_PROJECT_DIR CLAUDE_CONFIG_DIR XDG_CONFIG_HOME XDG_DATA_HOME
-mkdir -p "$HOME" "$work/project/.claude"
-cd "$work/project"
+begin reports "${2:-}"
 
 # What `cmat report --by day` tells, asked of the requests and charges themselves.
 grouped="SELECT date(request.at / 1000, 'unixepoch'), count(DISTINCT request.id), sum(charge.input), sum(charge.output),
     sum(charge.cache_write_5m + charge.cache_write_1h), sum(charge.cache_read), sum(charge.cost / 1000000)
     FROM request JOIN charge ON charge.request = request.id GROUP BY 1"
 
-# measure WHAT GOAL COMMAND…: prints the best wall time, the least processor time, the largest peak of all runs.
+# measure WHAT GOAL COMMAND…: prints the times and the peak.
 measure() {
-    local what=$1 goal=$2
+    local what=$1 goal=$2 wall cpu peak times
     shift 2
-    for _ in $(seq "$runs"); do
-        /usr/bin/time -f '%e %U %S %M' -a -o "$work/times" "$@" >"$work/said" || { echo "failed: $*"; exit 1; }
-    done
-    awk -v what="$what" -v goal="$goal" '
-        { wall = $1 * 1000; cpu = ($2 + $3) * 1000 }
-        NR == 1 || wall < best { best = wall }
-        NR == 1 || cpu < least { least = cpu }
-        $4 > peak { peak = $4 }
-        END { printf "| %-44s | %6d | %6d | %5d | %s |\n", what, best, least, peak / 1024, goal }' "$work/times"
-    rm "$work/times"
+    times=$(timed "$@")
+    read -r wall cpu peak <<<"$times"
+    printf '| %-44s | %6d | %6d | %5d | %s |\n' "$what" "$wall" "$cpu" "$peak" "$goal"
 }
 
 for n in 10000 100000 1000000; do
-    export CMAT_HOME="$work/ledger-$n"
-    "$programs/examples/make_ledger" "$CMAT_HOME" "$n"
+    make_ledger "$n"
     mkdir -p "$CMAT_HOME/project-1/.claude"
-    # The first report rolls up what changed; nobody else waits for that.
-    "$programs/cmat" report >"$work/said"
     db="$CMAT_HOME/ledger.db"
     sqlite3 "$db" 'PRAGMA wal_checkpoint(TRUNCATE)' >"$work/said"
     echo

@@ -1,5 +1,7 @@
 //! `cmat advise`: what would have been cheaper, with the arithmetic.
 
+use std::collections::BTreeSet;
+
 use insta::assert_snapshot;
 use serde_json::Value;
 use serde_json::json;
@@ -71,7 +73,12 @@ fn savings_are_told_with_their_arithmetic() {
     savings overlap and do not add up; nothing is said of how good the work would have been
     ");
     let json: Value = serde_json::from_str(&project.stdout(["advise", "--json", "-q"])).unwrap();
-    assert_snapshot!(serde_json::to_string_pretty(&json["rows"]).unwrap(), @r#"
+    let mut told = BTreeSet::new();
+    let rows: Vec<&Value> = json["rows"].as_array().unwrap().iter().collect();
+    let (first, like_another): (Vec<&Value>, Vec<&Value>) =
+        rows.into_iter().partition(|row| told.insert((row["kind"].to_string(), row["estimated"] == true)));
+    assert_eq!((first.len(), like_another.len()), (4, 2));
+    assert_snapshot!(serde_json::to_string_pretty(&first).unwrap(), @r#"
     [
       {
         "kind": "other_model",
@@ -107,39 +114,6 @@ fn savings_are_told_with_their_arithmetic() {
         }
       },
       {
-        "kind": "other_model",
-        "saving_usd": "0.778126",
-        "at_most": false,
-        "estimated": false,
-        "used_for": null,
-        "model": "claude-sonnet-5-5",
-        "other_model": "claude-haiku-5-5",
-        "kinship": "smaller",
-        "tokenizer": "same",
-        "requests": 4,
-        "input_tokens": 40,
-        "output_tokens": 400,
-        "cache_write_5m_tokens": 326000,
-        "cache_write_1h_tokens": 0,
-        "cache_read_tokens": 0,
-        "paid": {
-          "cost_usd": "0.81908",
-          "cost_input_usd": "0.00008",
-          "cost_output_usd": "0.004",
-          "cost_cache_write_usd": "0.815",
-          "cost_cache_read_usd": "0",
-          "cost_web_search_usd": "0"
-        },
-        "instead": {
-          "cost_usd": "0.040954",
-          "cost_input_usd": "0.000004",
-          "cost_output_usd": "0.0002",
-          "cost_cache_write_usd": "0.04075",
-          "cost_cache_read_usd": "0",
-          "cost_web_search_usd": "0"
-        }
-      },
-      {
         "kind": "resumed_late",
         "saving_usd": "0.5832",
         "at_most": true,
@@ -148,39 +122,6 @@ fn savings_are_told_with_their_arithmetic() {
         "times": 3,
         "sent_again_tokens": 243000,
         "extra_cost_usd": "0.5832"
-      },
-      {
-        "kind": "other_model",
-        "saving_usd": "0.37851",
-        "at_most": false,
-        "estimated": false,
-        "used_for": "implementation",
-        "model": "claude-opus-4-8",
-        "other_model": "claude-opus-5-5",
-        "kinship": "newer",
-        "tokenizer": "same",
-        "requests": 2,
-        "input_tokens": 1010,
-        "output_tokens": 44000,
-        "cache_write_5m_tokens": 102000,
-        "cache_write_1h_tokens": 0,
-        "cache_read_tokens": 100000,
-        "paid": {
-          "cost_usd": "1.79255",
-          "cost_input_usd": "0.00505",
-          "cost_output_usd": "1.1",
-          "cost_cache_write_usd": "0.6375",
-          "cost_cache_read_usd": "0.05",
-          "cost_web_search_usd": "0"
-        },
-        "instead": {
-          "cost_usd": "1.41404",
-          "cost_input_usd": "0.00404",
-          "cost_output_usd": "0.88",
-          "cost_cache_write_usd": "0.51",
-          "cost_cache_read_usd": "0.02",
-          "cost_web_search_usd": "0"
-        }
       },
       {
         "kind": "other_model",

@@ -7,17 +7,10 @@ use serde_json::Value;
 use crate::harness::OPUS;
 use crate::harness::SONNET;
 use crate::harness::TestProject;
-use crate::harness::request;
+use crate::report::at;
 
 /// The forms of a report.
 const FORMS: [&str; 6] = ["table", "plain", "csv", "markdown", "html", "json"];
-
-fn at(time: &str, branch: &str, id: &str, model: &str) -> Value {
-    let mut entry = request(id, model, [10, 100, 1000, 10_000]);
-    entry["timestamp"] = time.into();
-    entry["gitBranch"] = branch.into();
-    entry
-}
 
 /// Two requests of a task on two models, and one of none on a branch whose name would be markup.
 fn project() -> TestProject {

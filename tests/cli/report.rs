@@ -11,7 +11,7 @@ use crate::harness::TestProject;
 use crate::harness::request;
 
 /// A request at a time, on a branch.
-fn at(time: &str, branch: &str, id: &str, model: &str) -> Value {
+pub(crate) fn at(time: &str, branch: &str, id: &str, model: &str) -> Value {
     let mut entry = request(id, model, [10, 100, 1000, 10_000]);
     entry["timestamp"] = time.into();
     entry["gitBranch"] = branch.into();

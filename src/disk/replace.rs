@@ -369,7 +369,7 @@ mod tests {
         let error = write(&inner.join("file"), b"", Access::Private).unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(cause, format!("there is no folder `{}`", inner.display()));
-        fs::write(&inner, b"").unwrap();
+        create_new(&inner, b"", Access::Private).unwrap();
         let error = write(&inner.join("file"), b"", Access::Private).unwrap_err();
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "Not a directory (os error 20)");
     }

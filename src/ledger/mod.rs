@@ -149,6 +149,15 @@ pub enum LedgerError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// A table or a column is missing: before its first release cmat changed its format without a new number.
+    #[error(
+        "the ledger was made by an unfinished version of cmat ({lack}): move `ledger.db*` and `backups` out of the data \
+         folder, which `cmat doctor` shows; `cmat reconcile --all` then makes it anew"
+    )]
+    Unfinished {
+        /// What SQLite misses.
+        lack: String,
+    },
     /// SQLite refused.
     #[error("the ledger could not be read or written")]
     Sqlite(#[source] rusqlite::Error),
@@ -159,8 +168,23 @@ pub enum LedgerError {
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(source: rusqlite::Error) -> Self {
-        if is_full(&source) { Self::Full { source } } else { Self::Sqlite(source) }
+        match missing_part(&source) {
+            _ if is_full(&source) => Self::Full { source },
+            Some(lack) => Self::Unfinished { lack: lack.to_owned() },
+            None => Self::Sqlite(source),
+        }
     }
+}
+
+/// Returns which table or column SQLite misses, for which it has no code of its own.
+fn missing_part(error: &rusqlite::Error) -> Option<&str> {
+    let (rusqlite::Error::SqliteFailure(_, Some(says)) | rusqlite::Error::SqlInputError { msg: says, .. }) =
+        error
+    else {
+        return None;
+    };
+    let is_missing = ["no such column", "no such table", "has no column named"];
+    is_missing.iter().any(|words| says.contains(words)).then_some(says)
 }
 
 /// Returns whether SQLite lacked room, for the ledger or for what its users share of the log beside it.

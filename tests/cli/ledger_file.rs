@@ -233,3 +233,25 @@ fn what_is_forgotten_is_in_no_backup() {
     ");
     assert!(!holds(backup()));
 }
+
+#[test]
+fn a_ledger_of_an_unfinished_version_is_told_as_that() {
+    let project = project();
+    let ledger = rusqlite::Connection::open(project.cmat_home().join("ledger.db")).unwrap();
+    ledger.execute_batch("ALTER TABLE request RENAME COLUMN skill TO ability").unwrap();
+    let line = request("msg_9", SONNET, [1_000, 1_000, 0, 0]);
+    fs::write(project.transcript_path("s-9"), format!("{line}\n")).unwrap();
+    assert_snapshot!(project.run(["reconcile"]), @"
+    --- stderr
+    Error: the ledger was made by an unfinished version of cmat (no such column: skill): move `ledger.db*` and `backups` out of the data folder, which `cmat doctor` shows; `cmat reconcile --all` then makes it anew
+    --- exit 1
+    ");
+    drop(ledger);
+    for name in names(&project, "") {
+        if name.starts_with("ledger.db") {
+            fs::remove_file(project.cmat_home().join(name)).unwrap();
+        }
+    }
+    fs::remove_dir_all(project.cmat_home().join("backups")).unwrap();
+    assert!(project.stdout(["reconcile", "--all"]).starts_with("2 sessions read"));
+}

@@ -28,7 +28,7 @@ pub(crate) fn kill_beside_another_machine() {
     other.say("s3", 0..4);
     stage.save();
     let run = stage.hook("session-end", "s2", "task_1");
-    let (log, output) = stage.trace(&run, CALLS, None);
+    let (log, output) = stage.trace(&run, CALLS);
     assert!(output.status.success(), "{output:?}");
     let calls = trace::calls(&log);
     let injections = from_the_lock_on(&calls);
@@ -37,8 +37,8 @@ pub(crate) fn kill_beside_another_machine() {
     let (mut n_before, mut n_after) = (0, 0);
     for injection in injections.iter().step_by(stride) {
         stage.restore();
-        let (log, _killed) = stage.trace(&run, CALLS, Some(injection));
-        if !trace::was_hit(&log) {
+        let (was_hit, _killed) = stage.disturb(&run, injection);
+        if !was_hit {
             continue;
         }
         match shown(&stage).as_str() {

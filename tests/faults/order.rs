@@ -13,7 +13,7 @@ const CALLS: &str = "%file,%desc,%network,%process";
 fn hooks(stage: &Stage) -> [Vec<Call>; 2] {
     ["s1", "s2"].map(|session| {
         stage.say(session, 0..10);
-        let (log, output) = stage.trace(&stage.hook("session-end", session, "task_1"), CALLS, None);
+        let (log, output) = stage.trace(&stage.hook("session-end", session, "task_1"), CALLS);
         assert!(
             output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),
             "{output:?}"
@@ -79,7 +79,7 @@ pub(crate) fn leaves_alerts_behind() {
             let folders = ["--data-dir", text(&data), "--config-dir", text(&folder)];
             run.arguments.extend(folders.map(str::to_owned));
         }
-        let (log, output) = stage.trace(&run, "%network,%process", None);
+        let (log, output) = stage.trace(&run, "%network,%process");
         assert!(output.status.success() && output.stderr.is_empty(), "{event}: {output:?}");
         let left = trace::processes_of(&log, "deliver-alerts");
         let sockets = || trace::calls(&log).into_iter().filter(|call| call.rest.contains("AF_"));

@@ -26,6 +26,9 @@ use crate::trace::Injection;
 /// What a run changes; transcripts are only read.
 const CHANGING: [&str; 3] = ["project", "cmat", "other/cmat"];
 
+/// The program that is tested.
+const CMAT: &str = env!("CARGO_BIN_EXE_cmat");
+
 /// The task queue, from the root.
 const QUEUE: &str = "project/.claude/data/task_queue.json";
 
@@ -155,6 +158,8 @@ impl Stage {
             .env("CMAT_NOW", "2026-11-21T12:00:00Z")
             .env("CMAT_DEADLINE_MS", "60000")
             .env("TZ", "UTC")
+            // The time zones that cmat brings: those of the machine are in many folders, which each run would open.
+            .env("TZDIR", self.root.join("no-time-zones"))
             .current_dir(self.root.join("project"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -170,15 +175,21 @@ impl Stage {
 
     /// Runs cmat.
     pub(crate) fn run(&self, run: &Run) -> Output {
-        self.run_by(Command::new(env!("CARGO_BIN_EXE_cmat")), run)
+        self.run_by(Command::new(CMAT), run)
     }
 
-    /// Runs cmat under `strace` and returns the trace's path with what came out.
-    pub(crate) fn trace(&self, run: &Run, calls: &str, injection: Option<&Injection>) -> (PathBuf, Output) {
+    /// Runs cmat under `strace` and returns its calls (as `-e trace=` takes them) with what came out.
+    pub(crate) fn trace(&self, run: &Run, calls: &str) -> (PathBuf, Output) {
         let log = self.root.join("trace");
-        let program = Path::new(env!("CARGO_BIN_EXE_cmat"));
-        let output = self.run_by(trace::strace(program, calls, &log, injection), run);
+        let output = self.run_by(trace::watching(Path::new(CMAT), calls, &log), run);
         (log, output)
+    }
+
+    /// Runs cmat and lets one call fail; returns whether it came to that, with what came out.
+    pub(crate) fn disturb(&self, run: &Run, injection: &Injection) -> (bool, Output) {
+        let log = self.root.join("trace");
+        let output = self.run_by(trace::failing(Path::new(CMAT), &log, injection), run);
+        (trace::was_hit(&log), output)
     }
 
     /// Runs cmat, which must succeed without a word on stderr, and returns stdout.

@@ -60,16 +60,22 @@ pub(crate) fn is_there() -> bool {
     Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// Makes `strace` run `program`, trace the `calls` (as `-e trace=` takes them) into `log`, and let one fail.
-pub(crate) fn strace(program: &Path, calls: &str, log: &Path, injection: Option<&Injection>) -> Command {
+/// Makes `strace` run `program` and trace the `calls` (as `-e trace=` takes them) into `log`.
+pub(crate) fn watching(program: &Path, calls: &str, log: &Path) -> Command {
     let mut command = Command::new("strace");
-    command.args(["-f", "-y", "-e", &format!("trace={calls}"), "-o"]).arg(log);
-    if injection.is_none_or(|injection| injection.fault != Fault::Kill) {
+    command.args(["-f", "-y", "--seccomp-bpf", "-e", &format!("trace={calls}"), "-o"]).arg(log).arg(program);
+    command
+}
+
+/// Makes `strace` run `program` and let one call fail; only the calls of its name are traced into `log`.
+pub(crate) fn failing(program: &Path, log: &Path, injection: &Injection) -> Command {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-e", &format!("trace={}", injection.call), "-e", &injection.to_string(), "-o"])
+        .arg(log);
+    if injection.fault != Fault::Kill {
         // Much quicker, but it delivers no signals.
         command.arg("--seccomp-bpf");
-    }
-    if let Some(injection) = injection {
-        command.args(["-e", &injection.to_string()]);
     }
     command.arg(program);
     command
@@ -118,14 +124,15 @@ pub(crate) fn was_hit(log: &Path) -> bool {
 ///
 /// `strace` counts for each thread; nearly all is done by the first, and only its calls are returned.
 pub(crate) fn ordinals(calls: &[Call], root: &Path) -> BTreeMap<String, std::ops::RangeInclusive<usize>> {
-    let root = root.to_str().unwrap();
+    // Not only in the name of the folder that it runs in, which stands in the loader's calls too.
+    let mentions = [format!("\"{}", root.display()), format!("({}", root.display())];
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     let mut ordinals = BTreeMap::new();
     let mut has_begun = false;
     for call in calls.iter().filter(|call| call.thread == calls[0].thread) {
         let n = counted.entry(call.name.clone()).or_default();
         *n += 1;
-        has_begun |= call.name != "execve" && call.rest.contains(root);
+        has_begun |= call.name != "execve" && mentions.iter().any(|mention| call.rest.contains(mention));
         if has_begun {
             let range = ordinals.entry(call.name.clone()).or_insert(*n..=*n);
             *range = *range.start()..=*n;

@@ -83,7 +83,7 @@ fn leave_work(stage: &Stage) {
     // The folder is synced when the intent in it has its name.
     let named = Injection { call: "fsync".to_owned(), ordinal: 2, fault: Fault::Kill };
     let n_intents = stage.n_intents();
-    let (_, output) = stage.trace(&killed, "fsync", Some(&named));
+    let (_, output) = stage.disturb(&killed, &named);
     assert!(!output.status.success() && stage.n_intents() == n_intents + 1, "{output:?}");
 }
 

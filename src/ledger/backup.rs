@@ -19,11 +19,11 @@ use rusqlite::OpenFlags;
 
 use crate::disk::lock::FileLock;
 use crate::disk::replace;
-use crate::disk::replace::Access;
 use crate::disk::replace::ReplaceError;
 use crate::ledger::FILE_NAME;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::opening;
 use crate::ledger::schema;
 
 /// The folder of backups in the data folder.
@@ -140,7 +140,7 @@ pub fn recover(data_dir: &Path, now: Timestamp, wait: Duration) -> Result<Option
     let ledger = data_dir.join(FILE_NAME);
     match &backup {
         Some(backup) => replace::copy_new(&backup.path, &ledger)?,
-        None => replace::create_new(&ledger, b"", Access::Private)?,
+        None => opening::create(&ledger)?,
     }
     Ok(Some(Recovered { aside, backup }))
 }

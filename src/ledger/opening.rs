@@ -2,6 +2,7 @@
 //!
 //! What is damaged, gone, read-only, newer or another program's is told apart and left as it is.
 
+use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,9 @@ const MAX_LOG_PAGES: i64 = 4 << 10;
 /// How long the write-ahead log may be when nobody writes, in bytes: the next cmat reads all of it before anything else.
 const MAX_LEFT_LOG: u64 = 2 << 20;
 
+/// Where a database of SQLite says, twice, that it has a write-ahead log: 2 instead of 1 (its file format, 1.3.3).
+const WAL_MARK: Range<usize> = 18..20;
+
 impl Ledger {
     /// Opens the ledger in `data_dir` and makes both if they were never there; waits up to `wait` for others.
     ///
@@ -48,16 +52,15 @@ impl Ledger {
             if !backup::list(data_dir).is_empty() || backup::has_leftover_log(data_dir) {
                 return Err(LedgerError::Lost { path });
             }
-            // Made by us first: SQLite would make it readable for everybody.
-            match replace::create_new(&path, b"", Access::Private) {
-                Ok(()) | Err(ReplaceError::Exists { .. }) => {}
-                Err(source) => return Err(LedgerError::Create(source)),
+            match create(&path) {
+                Ok(()) | Err(LedgerError::Create(ReplaceError::Exists { .. })) => {}
+                Err(fault) => return Err(fault),
             }
         }
         if let Some(path) = [path.as_path(), data_dir].into_iter().find(|path| !is_writable(path)) {
             return Err(LedgerError::ReadOnly { path: path.to_owned() });
         }
-        let file_system = file_system::of(data_dir).unwrap_or(FileSystem::Local);
+        let file_system = file_system_of(&path);
         let failed = |source| match LedgerError::from(source) {
             LedgerError::Sqlite(source) => LedgerError::Open { path: path.clone(), source },
             full => full,
@@ -104,6 +107,23 @@ impl Drop for Ledger {
     }
 }
 
+/// Makes a ledger with nothing in it at `path`, where there must be none: whole and private when it gets its name.
+///
+/// SQLite would make it bit by bit, syncing each, and readable for everybody.
+pub(super) fn create(path: &Path) -> Result<(), LedgerError> {
+    let mut connection = Connection::open_in_memory()?;
+    schema::migrate(&mut connection, path)?;
+    let mut content = connection.serialize("main")?.to_vec();
+    if file_system_of(path) == FileSystem::Local {
+        content[WAL_MARK].fill(2);
+    }
+    Ok(replace::create_new(path, &content, Access::Private)?)
+}
+
+fn file_system_of(ledger: &Path) -> FileSystem {
+    ledger.parent().and_then(|folder| file_system::of(folder).ok()).unwrap_or(FileSystem::Local)
+}
+
 fn is_there(path: &Path) -> Result<bool, LedgerError> {
     path.try_exists().map_err(|source| LedgerError::DataFolder { path: PathBuf::from(path), source })
 }
@@ -146,6 +166,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_new_ledger_is_whole_when_it_gets_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        create(&path).unwrap();
+        let names: Vec<_> =
+            folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [FILE_NAME], "nothing beside it that could be lost");
+        assert!(!replace::is_open_to_others(&path));
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        assert_eq!(schema::version(&connection, &path).unwrap(), schema::newest());
+        let said =
+            |pragma| -> String { connection.pragma_query_value(None, pragma, |row| row.get(0)).unwrap() };
+        assert_eq!((said("journal_mode"), said("integrity_check")), ("wal".to_owned(), "ok".to_owned()));
+        drop(connection);
+        let again = create(&path).unwrap_err();
+        assert!(matches!(again, LedgerError::Create(ReplaceError::Exists { .. })), "{again}");
+    }
+
+    #[test]
     fn machines_that_share_a_ledger_share_no_memory() {
         let folder = tempfile::tempdir().unwrap();
         drop(Ledger::open(folder.path(), Duration::ZERO).unwrap());
@@ -175,7 +214,7 @@ mod tests {
                         (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 600) SELECT * FROM n)";
             ledger.connection.execute(rows, []).unwrap();
         };
-        drop(open());
+        open().connection.execute("INSERT INTO mark (at) VALUES (0)", []).unwrap();
         assert!((1..MAX_LEFT_LOG).contains(&log_bytes()), "a short one stays");
         let (reader, writer) = (open(), open());
         grow(&writer);

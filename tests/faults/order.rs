@@ -90,14 +90,13 @@ pub(crate) fn leaves_alerts_behind() {
     }
 }
 
-/// Each sync can take a slow disk tens of milliseconds. The first run makes the ledger, and may need more.
+/// Each sync can take a slow disk tens of milliseconds, in the run that makes the ledger too.
 pub(crate) fn syncs_little() {
     let n_syncs = hooks(&Stage::new()).map(|calls| {
         calls.iter().filter(|call| ["fsync", "fdatasync"].contains(&call.name.as_str())).count()
     });
     eprintln!("a hook syncs {} times, the first of all {} times", n_syncs[1], n_syncs[0]);
-    assert!(n_syncs[1] <= 8, "{n_syncs:?}");
-    assert!(n_syncs[0] <= 16, "{n_syncs:?}");
+    assert!(n_syncs.iter().all(|n| *n <= 8), "{n_syncs:?}");
 }
 
 /// Whoever writes the queue without its lock loses only between the last look and the rename: nothing is in between.

@@ -73,6 +73,9 @@ pub struct Intent {
     /// The user that the environment names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// When the `cmat run` began that the session belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_began: Option<Timestamp>,
     /// Why the session ended, in Claude Code's word.
     pub reason: Option<String>,
     /// When the hook ran.
@@ -265,6 +268,7 @@ mod tests {
             agent: Some("architect".to_owned()),
             tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
             user: None,
+            run_began: None,
             reason: Some("other".to_owned()),
             at: "2026-11-21T12:00:00.123456789Z".parse().unwrap(),
         }

@@ -19,7 +19,8 @@ pub enum BindingSource {
     Command,
     /// `CMAT_CURRENT_TASK_ID` in a hook's environment.
     Environment,
-    /// `cmat run`, of what its sessions did since it began. It never reaches back.
+    /// `cmat run`, or the environment of a hook within one, of what its sessions did since it began. It never reaches
+    /// back.
     Run,
     /// `.claude/cmat.task` of the project.
     TaskFile,
@@ -135,9 +136,9 @@ pub fn session_binding<Task>(
 ) -> Option<&Binding<Task>> {
     let about = || bindings.iter().filter(|binding| binding.is_about(aspect));
     latest(about(), at).or_else(|| {
-        let knows_its_begin = |source| matches!(source, BindingSource::Command | BindingSource::Run);
-        let of_hooks = about().filter(|binding| !knows_its_begin(binding.source));
-        of_hooks.min_by_key(|binding| (binding.from, binding.said))
+        let uncorrected = about().filter(|binding| binding.source != BindingSource::Command);
+        let first = uncorrected.min_by_key(|binding| (binding.from, binding.said));
+        first.filter(|binding| binding.source != BindingSource::Run)
     })
 }
 

@@ -96,14 +96,17 @@ impl Books {
         project: &Project,
         intent: &Intent,
     ) -> Result<(), BookingError> {
-        let (task, source) = match &intent.task {
-            Some(task) => (Some(task.clone()), BindingSource::Environment),
-            None => (intent.task_file.clone(), BindingSource::TaskFile),
+        let (task, source) = match (&intent.task, &intent.task_file) {
+            (None, Some(task)) => (Some(task.clone()), BindingSource::TaskFile),
+            (task, _) if intent.run_began.is_some() => (task.clone(), BindingSource::Run),
+            (Some(task), _) => (Some(task.clone()), BindingSource::Environment),
+            (None, None) => (None, BindingSource::TaskFile),
         };
         let tags = if intent.tags.is_empty() { None } else { serde_json::to_string(&intent.tags).ok() };
-        let since = match intent.event {
-            Event::SessionStart => Some(intent.at),
-            Event::SessionEnd => None,
+        let since = match (source, intent.event) {
+            (BindingSource::Run, _) => intent.run_began,
+            (_, Event::SessionStart) => Some(intent.at),
+            (_, Event::SessionEnd) => None,
         };
         let (enhancement, agent) = (intent.enhancement.clone(), intent.agent.clone());
         let user = intent.user.clone();

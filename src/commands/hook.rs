@@ -34,6 +34,7 @@ use crate::commands::hook::enforcement::Fixed;
 use crate::commands::hook::enforcement::Question;
 use crate::commands::open_books;
 use crate::commands::read_recent;
+use crate::commands::run::run_began;
 use crate::config::Config;
 use crate::config::budgets::Budgets;
 use crate::config::client;
@@ -318,6 +319,7 @@ fn intent(event: Event, config: &Config, arguments: &[OsString], told: HookInput
         agent: environment.agent.clone(),
         tags: environment.tags.clone(),
         user: environment.user.clone(),
+        run_began: environment.run.as_deref().and_then(run_began),
         reason: told.reason,
         at: config.now(),
     }

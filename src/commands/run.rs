@@ -66,7 +66,7 @@ pub(super) fn run(args: &RunArgs, context: &mut Context<'_>) -> anyhow::Result<E
     let mut tags = context.config.hook.tags.clone();
     tags.extend(args.tags.iter().cloned());
     let started = context.config.now();
-    let run = format!("{}-{}", std::process::id(), started.as_millisecond());
+    let run = name(started);
     let program = Program::of(&args.command);
     let permission = starting::permission(
         &Start {
@@ -131,6 +131,17 @@ pub(super) fn run(args: &RunArgs, context: &mut Context<'_>) -> anyhow::Result<E
         }
     }
     Ok(Exit::Child(exit_code(status)))
+}
+
+/// Returns the name of this process's run.
+fn name(started: Timestamp) -> String {
+    format!("{}-{}", std::process::id(), started.as_millisecond())
+}
+
+/// Returns when the run of that name began.
+pub(super) fn run_began(name: &str) -> Option<Timestamp> {
+    let (_process, started) = name.split_once('-')?;
+    Timestamp::from_millisecond(started.parse().ok()?).ok()
 }
 
 fn command(

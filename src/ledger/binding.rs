@@ -89,9 +89,18 @@ impl Recording<'_> {
         let latest = self.latest_binding("session = ?1", [session])?;
         self.insert_binding(Some(session), None, since, binding)?;
         self.known = Known::default();
-        if matches!(binding.source, BindingSource::Command | BindingSource::Run)
-            || latest.is_none_or(|latest| latest.said > said || !latest.says(binding))
-        {
+        let is_repeated = latest.is_some_and(|latest| {
+            let says_the_same = latest.said <= said && latest.says(binding);
+            match binding.source {
+                BindingSource::Command => false,
+                // Each hook of a run says the same of the same time.
+                BindingSource::Run => {
+                    says_the_same && latest.source == binding.source.as_str() && latest.begins == since
+                }
+                _ => says_the_same,
+            }
+        });
+        if !is_repeated {
             // A binding names a task and leaves the project as it is.
             self.place_all_of(session)?;
         }
@@ -170,7 +179,7 @@ impl Recording<'_> {
         let latest = self
             .transaction
             .prepare_cached(&format!(
-                "SELECT task, enhancement, agent, tags, user, source, said FROM binding WHERE {condition}
+                "SELECT task, enhancement, agent, tags, user, source, said, begins FROM binding WHERE {condition}
                  ORDER BY said DESC, id DESC"
             ))?
             .query_row(parameters, |row| {
@@ -182,6 +191,7 @@ impl Recording<'_> {
                     user: row.get(4)?,
                     source: row.get(5)?,
                     said: row.get(6)?,
+                    begins: row.get(7)?,
                 })
             })
             .optional()?;
@@ -196,8 +206,9 @@ struct LatestBinding {
     tags: Option<String>,
     user: Option<String>,
     source: String,
-    /// In milliseconds.
+    /// In milliseconds, as `begins`.
     said: i64,
+    begins: Option<i64>,
 }
 
 impl LatestBinding {

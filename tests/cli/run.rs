@@ -12,6 +12,8 @@ use crate::harness::SONNET;
 use crate::harness::TestProject;
 use crate::harness::request;
 
+const CMAT: &str = env!("CARGO_BIN_EXE_cmat");
+
 /// A project, and the script of a client that makes one request of 13,750 input and 2,500 output tokens.
 fn project() -> (TestProject, String) {
     let mut line = request("msg_1", SONNET, [13_750, 2_500, 0, 0]);
@@ -76,9 +78,8 @@ fn a_run_that_no_hook_told_of_is_booked_for_its_task_and_told() {
 #[test]
 fn what_a_hook_said_of_the_run_is_not_said_again() {
     let (project, script) = project();
-    let cmat = env!("CARGO_BIN_EXE_cmat");
     let told = project.session_end("s1", &project.transcript_path("s1"));
-    let script = format!("{script}; echo '{told}' | CMAT_CURRENT_TASK_ID=T-2 {cmat} hook session-end");
+    let script = format!("{script}; echo '{told}' | CMAT_CURRENT_TASK_ID=T-2 {CMAT} hook session-end");
     let seen = project.run(["run", "--task", "T-1", "--", "sh", "-c", &script]);
     assert!(seen.contains("Session Cost: $0.078750 USD"), "{seen}");
     assert_snapshot!(project.run(["task", "list"]), @"
@@ -87,27 +88,47 @@ fn what_a_hook_said_of_the_run_is_not_said_again() {
     ");
 }
 
-#[test]
-fn a_session_that_is_resumed_keeps_what_it_did_before_the_run() {
+/// A session that was never recorded made a request of a million input tokens, then one in a run, of whose begin and end
+/// `hooks` are told.
+fn resumed_in_a_run(hooks: [&str; 2]) -> (TestProject, Vec<String>) {
     let mut before = request("msg_0", SONNET, [1_000_000, 0, 0, 0]);
     before["timestamp"] = json!("2026-11-21T11:59:59.500Z");
     before["sessionId"] = json!("s1");
     let (project, _) = project();
     let project = project.file("before.jsonl", format!("{before}\n"));
-    let transcript = project.transcript_path("s1");
-    let (folder, transcript) = (transcript.parent().unwrap().display(), transcript.display());
+    let path = project.transcript_path("s1");
+    let (folder, transcript) = (path.parent().unwrap().display(), path.display());
     let made = Command::new("sh")
         .args(["-c", &format!("mkdir -p '{folder}' && cp before.jsonl '{transcript}'")])
         .current_dir(project.project())
         .status();
     assert!(made.unwrap().success());
-    let script = format!("cat made.jsonl >> '{transcript}'");
+    let told = project.session_end("s1", &path);
+    let [begin, end] = hooks.map(|hook| {
+        if hook.is_empty() { "true".to_owned() } else { format!("echo '{told}' | {CMAT} hook {hook}") }
+    });
+    // At the moment at which the test's clock stands.
+    let script = format!("{begin}; sed s/12:00:01/12:00:00/ made.jsonl >> '{transcript}'; {end}");
     let seen = project.run(["run", "--task", "T-1", "--tag", "chapter=3", "--", "sh", "-c", &script]);
     assert!(seen.contains("Session Cost: $0.078750 USD"), "{seen}");
+    let rows = by_task_and_chapter(&project);
+    (project, rows)
+}
+
+/// Returns task, chapter, requests and input tokens.
+fn by_task_and_chapter(project: &TestProject) -> Vec<String> {
     let report = project.stdout(["report", "--by", "task,tag:chapter", "--format", "csv"]);
-    let rows: Vec<String> =
-        report.lines().skip(1).map(|row| row.split(',').take(4).collect::<Vec<_>>().join(",")).collect();
-    assert_eq!(rows, [",,1,1000000", "T-1,3,1,13750"]);
+    report.lines().skip(1).map(|row| row.split(',').take(4).collect::<Vec<_>>().join(",")).collect()
+}
+
+#[test]
+fn a_session_that_is_resumed_keeps_what_it_did_before_the_run() {
+    for hooks in [["", ""], ["", "session-end"], ["session-start", "session-end"], ["session-start", ""]] {
+        let (project, rows) = resumed_in_a_run(hooks);
+        assert_eq!(rows, [",,1,1000000", "T-1,3,1,13750"], "{hooks:?}");
+        assert_eq!(project.end_session("T-2", "s1"), "");
+        assert_eq!(by_task_and_chapter(&project), rows, "a later run does not reach behind it, {hooks:?}");
+    }
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn intent(rooms: &Rooms, task: &str, minute: i8) -> Intent {
         enhancement: None,
         agent: None,
         user: None,
+        run_began: None,
         tags: std::collections::BTreeMap::new(),
         reason: None,
         at: at(minute),

@@ -2,7 +2,6 @@
 //! days on which the clock is changed.
 
 use insta::assert_snapshot;
-use serde_json::Value;
 
 use crate::harness::OPUS;
 use crate::harness::SONNET;

@@ -237,7 +237,7 @@ fn what_is_forgotten_is_in_no_backup() {
 #[test]
 fn a_ledger_of_an_unfinished_version_is_told_as_that() {
     let project = project();
-    let ledger = rusqlite::Connection::open(project.cmat_home().join("ledger.db")).unwrap();
+    let ledger = Connection::open(project.cmat_home().join("ledger.db")).unwrap();
     ledger.execute_batch("ALTER TABLE request RENAME COLUMN skill TO ability").unwrap();
     let line = request("msg_9", SONNET, [1_000, 1_000, 0, 0]);
     fs::write(project.transcript_path("s-9"), format!("{line}\n")).unwrap();

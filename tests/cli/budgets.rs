@@ -181,11 +181,17 @@ fn a_model_that_no_price_is_known_of_is_told() {
     model:claude-sonet-4/day: $5.00, in ~/.config/cmat/config.toml
     No session of Claude Code stops at a budget yet: cmat init --enforce installs what asks them
     --- stderr
-    Warning: no price row is for `claude-sonet-4`, so nothing is counted for it (`cmat models list --all` shows them, `cmat models add` adds one)
+    Warning: no price row is for `claude-sonet-4`, so no money is counted for it (`cmat models list --all` shows them, `cmat models add` adds one)
     ");
     for known in ["sonnet", "claude-sonnet-4-5", "*"] {
         assert!(!set("--model", known).contains("Warning"), "{known}");
     }
+    let told =
+        || project.run(["doctor"]).lines().find(|line| line.contains("cheaper models")).map(str::to_owned);
+    assert_eq!(told(), None);
+    let config = fs::read_to_string(project.user_config()).unwrap();
+    project.write_user_config(&config.replace("claude-haiku-4-5", "claude-hiku"));
+    assert_snapshot!(told().unwrap(), @"  !    cheaper models         user/day downgrades to `claude-hiku`, which no price row is for: it blocks");
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn check_models(scope: &Scope, cheaper: Option<&ModelId>, context: &Context<'_>)
         && !has_row(model)
     {
         complain(&format!(
-            "Warning: no price row is for `{}`, so nothing is counted for it (`cmat models list --all` shows them, \
+            "Warning: no price row is for `{}`, so no money is counted for it (`cmat models list --all` shows them, \
              `cmat models add` adds one)",
             Printable(model)
         ));

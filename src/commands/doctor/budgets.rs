@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::booking::prices::PriceTables;
+use crate::budget::OnExceed;
 use crate::claude_settings::Installed;
 use crate::commands::doctor::Check;
 use crate::commands::doctor::Site;
@@ -10,11 +12,13 @@ use crate::commands::installation::script::is_executable;
 use crate::config::alerts::Alerts;
 use crate::config::budgets::Budgets;
 use crate::ledger::LedgerError;
+use crate::printable::Printable;
 use crate::report::counted;
 
 pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
     let budgets = Budgets::read(site.config);
     let mut checks = vec![understood(&budgets)];
+    checks.extend(cheaper_models(&budgets, site));
     if let Some(fault) = site.config.faults.first() {
         checks.push(Check::failed("configuration", fault, "mend that file: it is left out"));
     }
@@ -29,6 +33,19 @@ pub(super) fn checks(site: &Site<'_>) -> Result<Vec<Check>, LedgerError> {
         });
     }
     Ok(checks)
+}
+
+/// Is there a price for what sessions are to go on with; nothing where no budget names such a model.
+fn cheaper_models(budgets: &Budgets, site: &Site<'_>) -> Option<Check> {
+    let mut prices = PriceTables::new(&site.config.user_dir, site.config.unknown_model);
+    let mut has_row = |model: &str| prices.row_of(Some(&site.config.project.root), model).is_some();
+    let (budget, model) = budgets.all.iter().find_map(|budget| match &budget.on_exceed {
+        OnExceed::Downgrade(model) if !has_row(model.as_str()) => Some((budget, model)),
+        _ => None,
+    })?;
+    let (id, model) = (budget.id(), Printable(model.as_str()));
+    let detail = format!("{} downgrades to `{model}`, which no price row is for: it blocks", Printable(&id));
+    Some(Check::attention("cheaper models", detail, "name another in that file: cmat models list --all"))
 }
 
 /// Can alerts be delivered, and were they; nothing where none are asked for.

@@ -144,26 +144,41 @@ pub struct Iteration {
 }
 
 /// What a request says of itself beside its token counts. Of several copies, the greatest one's flags hold.
+///
+/// Stored as JSON without what most requests do not say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Flags {
     /// `stop_reason`; `None` while the answer was still streaming.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
     /// `message.model`: the model that answered, which is the one billed.
     pub model: ModelId,
     /// `requestedModel`, by which the client itself prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_model: Option<ModelId>,
     /// `usage.speed`: `standard` or `fast`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speed: Option<String>,
     /// `usage.service_tier`: `standard`, `batch` or `priority`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
     /// `usage.inference_geo`: `us`, `global`, `not_available`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_geo: Option<String>,
     /// `usage.server_tool_use.web_search_requests`, billed per request.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub web_search_requests: u64,
     /// `usage.iterations`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub iterations: Vec<Iteration>,
     /// The answer has no content blocks: a refusal like that is not billed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_content: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where and when a request was made. Of several copies, the smallest one's origin holds.

@@ -1,6 +1,7 @@
 //! The price table of each project, loaded when a request of it is first priced.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -30,7 +31,8 @@ pub struct PriceTables {
     unknown_model: UnknownModel,
     /// The user's own, for requests of no project.
     of_user: Option<Table>,
-    by_project: HashMap<PathBuf, Table>,
+    /// By the project's path as it is written: to compare paths part by part for each request would cost more.
+    by_project: BTreeMap<OsString, Table>,
     faults: Vec<ModelsFileError>,
     warnings: Vec<Warning>,
 }
@@ -42,7 +44,7 @@ impl PriceTables {
             user_dir: user_dir.to_owned(),
             unknown_model,
             of_user: None,
-            by_project: HashMap::new(),
+            by_project: BTreeMap::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
         }
@@ -84,14 +86,14 @@ impl PriceTables {
     }
 
     fn table(&mut self, project: Option<&Path>) -> &Table {
-        let is_known =
-            project.map_or(self.of_user.is_some(), |project| self.by_project.contains_key(project));
+        let is_known = project
+            .map_or(self.of_user.is_some(), |project| self.by_project.contains_key(project.as_os_str()));
         let loaded = (!is_known).then(|| self.load(project));
         match (project, loaded) {
             (None, Some(loaded)) => self.of_user.insert(loaded),
             (None, None) => self.of_user.as_ref().expect("it is known"),
-            (Some(project), Some(loaded)) => self.by_project.entry(project.to_owned()).or_insert(loaded),
-            (Some(project), None) => &self.by_project[project],
+            (Some(project), Some(loaded)) => self.by_project.entry(project.into()).or_insert(loaded),
+            (Some(project), None) => &self.by_project[project.as_os_str()],
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::params;
+use rusqlite::types::ValueRef;
 use serde::Serialize;
 use sha2::Digest;
 use sha2::Sha256;
@@ -258,31 +259,32 @@ impl Recording<'_> {
 
     fn insert_charges(&mut self, request: i64, rows: &[ChargeRow]) -> Result<(), LedgerError> {
         let statement = &mut self.statements()?.charge;
+        let integer = ValueRef::Integer;
         for (part, row) in (0_i64..).zip(rows) {
             let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] = row.counts;
             let [cost_input, cost_output, cost_write_5m, cost_write_1h, cost_read, cost_search] = row.costs;
-            statement.execute(params![
-                request,
-                part,
-                row.kind,
-                row.model,
-                row.price,
-                row.unpriced,
-                input,
-                output,
-                cache_write_5m,
-                cache_write_1h,
-                cache_read,
-                web_searches,
-                row.cost,
-                cost_input,
-                cost_output,
-                cost_write_5m,
-                cost_write_1h,
-                cost_read,
-                cost_search,
-                row.estimated,
-                row.dearer,
+            statement.execute([
+                integer(request),
+                integer(part),
+                ValueRef::from(&*row.kind),
+                ValueRef::from(&*row.model),
+                row.price.map_or(ValueRef::Null, ValueRef::Integer),
+                ValueRef::from(row.unpriced.as_deref()),
+                integer(input),
+                integer(output),
+                integer(cache_write_5m),
+                integer(cache_write_1h),
+                integer(cache_read),
+                integer(web_searches),
+                integer(row.cost),
+                integer(cost_input),
+                integer(cost_output),
+                integer(cost_write_5m),
+                integer(cost_write_1h),
+                integer(cost_read),
+                integer(cost_search),
+                integer(i64::from(row.estimated)),
+                integer(row.dearer),
             ])?;
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Recording<'_> {
         let sharing: BTreeSet<i64> = self
             .transaction
             .prepare_cached(
-                "SELECT DISTINCT session FROM request JOIN appearance ON appearance.request = request.id
+                "SELECT DISTINCT session FROM request JOIN other_appearance ON other_appearance.request = request.id
                  WHERE shared",
             )?
             .query_map([], |row| row.get(0))?

@@ -12,6 +12,7 @@ use rusqlite::params;
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::appearances::SessionFile;
 use crate::ledger::instant;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
@@ -182,6 +183,15 @@ impl Recording<'_> {
         Ok(FileId(self.transaction.last_insert_rowid()))
     }
 
+    /// Returns `file` with the session that it belongs to.
+    pub(super) fn session_file(&self, file: FileId) -> Result<SessionFile, LedgerError> {
+        let session = self
+            .transaction
+            .prepare_cached("SELECT session FROM file WHERE id = ?1")?
+            .query_row([file.0], |row| row.get(0))?;
+        Ok(SessionFile { id: file, session })
+    }
+
     /// Returns whether `file` is read to `position`, neither more nor less.
     pub fn is_read_to(&self, file: FileId, position: Position) -> Result<bool, LedgerError> {
         let offset: i64 = self
@@ -193,7 +203,11 @@ impl Recording<'_> {
 
     /// Forgets how often each request stood in `file`, because all of it will be read again.
     pub fn read_anew(&mut self, file: FileId) -> Result<(), LedgerError> {
-        self.transaction.execute("UPDATE appearance SET lines = 0 WHERE file = ?1", [file.0])?;
+        self.transaction.execute(
+            "UPDATE request SET lines = 0 WHERE owner = (SELECT session FROM file WHERE id = ?1) AND file = ?1",
+            [file.0],
+        )?;
+        self.transaction.execute("UPDATE other_appearance SET lines = 0 WHERE file = ?1", [file.0])?;
         self.transaction.execute("DELETE FROM skipped_line WHERE file = ?1", [file.0])?;
         self.transaction.execute("UPDATE file SET skipped = 0 WHERE id = ?1", [file.0])?;
         Ok(())

@@ -161,32 +161,12 @@ impl Recording<'_> {
     }
 
     fn shared_requests(&self, sessions: &BTreeSet<i64>) -> Result<Vec<Placed>, LedgerError> {
-        // The cross join makes SQLite begin with the shared requests: there are few of them, and none for most people.
-        let mut statement = self.transaction.prepare_cached(concat!(
-            "SELECT ",
-            placed_columns!(),
-            " FROM request CROSS JOIN appearance ON appearance.request = request.id
-             WHERE request.shared AND appearance.session = ?1 GROUP BY request.id"
-        ))?;
         let mut found = BTreeMap::new();
         for session in sessions {
-            let mut rows = statement.query([session])?;
-            while let Some(row) = rows.next()? {
-                let placed = placed(row)?;
-                found.insert(placed.request, placed);
-            }
+            let shown = "shared AND request.id IN (SELECT request FROM other_appearance WHERE session = ?1)";
+            found.extend(self.placed(shown, [session])?.into_iter().map(|placed| (placed.request, placed)));
         }
         Ok(found.into_values().collect())
-    }
-
-    /// Returns the sessions that show `request`.
-    pub(super) fn sessions_showing(&self, request: i64) -> Result<Vec<i64>, LedgerError> {
-        let sessions = self
-            .transaction
-            .prepare_cached("SELECT DISTINCT session FROM appearance WHERE request = ?1")?
-            .query_map([request], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        Ok(sessions)
     }
 
     fn claims(
@@ -222,23 +202,32 @@ impl Recording<'_> {
 
     /// Returns the earliest line that is the session's own: one without `uuid`, or with a `uuid` that no other
     /// session has.
+    ///
+    /// Lines with the same `uuid` are of the same request: a request that stands in one file only has no copy elsewhere.
     pub(super) fn first_line_of(&self, session: i64) -> Result<Option<Timestamp>, LedgerError> {
         let plain: Option<i64> = self
             .transaction
             .prepare_cached("SELECT first_own_line FROM session WHERE id = ?1")?
             .query_row([session], |row| row.get(0))?;
+        let only: Option<i64> = self
+            .transaction
+            .prepare_cached(
+                "SELECT at FROM request WHERE owner = ?1 AND file IS NOT NULL ORDER BY at LIMIT 1",
+            )?
+            .query_row([session], |row| row.get(0))
+            .optional()?;
         let own: Option<i64> = self
             .transaction
             .prepare_cached(
-                "SELECT mine.at FROM appearance AS mine
+                "SELECT mine.at FROM other_appearance AS mine
                  WHERE mine.session = ?1 AND NOT EXISTS (
-                     SELECT 1 FROM appearance AS other
+                     SELECT 1 FROM other_appearance AS other
                      WHERE other.uuid = mine.uuid AND other.session <> mine.session)
                  ORDER BY mine.at LIMIT 1",
             )?
             .query_row([session], |row| row.get(0))
             .optional()?;
-        let earliest = [plain, own].into_iter().flatten().min();
+        let earliest = [plain, only, own].into_iter().flatten().min();
         earliest.map(instant).transpose()
     }
 }

@@ -21,6 +21,10 @@ use crate::summary::ToldBy;
 use crate::usage::Flags;
 use crate::usage::TokenUsage;
 
+/// In how many lines a request stands.
+const N_LINES: &str =
+    "coalesce(request.lines, (SELECT sum(lines) FROM other_appearance WHERE request = request.id))";
+
 impl Ledger {
     /// Returns the requests of `scope` in the order they were made, each with its charges: the first `limit`, or all.
     pub fn explain(&self, scope: Scope<'_>, limit: Option<u32>) -> Result<ExplainedRequests, LedgerError> {
@@ -58,7 +62,7 @@ impl Ledger {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT request.id, request.key, request.request_id, request.at,
                     (SELECT name FROM session WHERE id = request.owner), request.agent, request.flags,
-                    request.complete, (SELECT sum(lines) FROM appearance WHERE request = request.id),
+                    request.complete, {N_LINES},
                     request.source, request.requests, request.operation, request.cost_reported,
                     request.key_kind = 4
              FROM request WHERE {condition} ORDER BY request.at, request.id LIMIT {limit}"
@@ -84,8 +88,7 @@ impl Ledger {
         let counts: [i64; 3] = self
             .connection
             .prepare_cached(&format!(
-                "SELECT count(*), coalesce(sum(request.key_kind = 4), 0), coalesce(sum(
-                     (SELECT sum(lines) FROM appearance WHERE request = request.id)), 0)
+                "SELECT count(*), coalesce(sum(request.key_kind = 4), 0), coalesce(sum({N_LINES}), 0)
                  FROM request WHERE {condition}"
             ))?
             .query_row(parameters, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;

@@ -88,6 +88,7 @@ impl Recording<'_> {
         bereft.extend(self.forget_sessions(&sessions)?);
         self.sessions.clear();
         self.known = Known::default();
+        self.known_in_transcript.clear();
         if let Forgettable::Before(moment) = what {
             self.forget_notes(*moment)?;
         }
@@ -155,7 +156,7 @@ impl Recording<'_> {
         for deletion in [
             "DELETE FROM rollup WHERE owner = (SELECT owner FROM request WHERE id = ?1)",
             "DELETE FROM charge WHERE request = ?1",
-            "DELETE FROM appearance WHERE request = ?1",
+            "DELETE FROM other_appearance WHERE request = ?1",
             "DELETE FROM request WHERE id = ?1",
         ] {
             self.transaction.prepare_cached(deletion)?.execute([request])?;
@@ -209,14 +210,14 @@ impl Recording<'_> {
             .transaction
             .prepare(
                 "SELECT DISTINCT other.session FROM forgetting
-                 JOIN appearance AS mine ON mine.session = forgetting.session
-                 JOIN appearance AS other ON other.request = mine.request
+                 JOIN other_appearance AS mine ON mine.session = forgetting.session
+                 JOIN other_appearance AS other ON other.request = mine.request
                  WHERE other.session NOT IN (SELECT session FROM forgetting)",
             )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<Vec<i64>, _>>()?;
         for (table, column) in [
-            ("appearance", "session"),
+            ("other_appearance", "session"),
             ("binding", "session"),
             ("prompt", "session"),
             ("pr_link", "session"),
@@ -238,7 +239,7 @@ impl Recording<'_> {
                  (SELECT id FROM file WHERE session IN (SELECT session FROM forgetting));
              -- An old client's file may show another session's requests too.
              DELETE FROM file WHERE session IN (SELECT session FROM forgetting)
-                 AND id NOT IN (SELECT file FROM appearance);
+                 AND id NOT IN (SELECT file FROM other_appearance);
              UPDATE session SET worktree = NULL, first_own_line = NULL, ended = NULL, end_reason = NULL
                  WHERE id IN (SELECT session FROM forgetting);
              DELETE FROM session WHERE id IN (SELECT session FROM forgetting)

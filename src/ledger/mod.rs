@@ -35,11 +35,13 @@ pub mod spending;
 pub mod task;
 pub mod totals;
 
+mod appearances;
 mod derive;
 mod dimensions;
 mod opening;
 mod placement;
 mod remainder;
+mod repeated;
 mod requests;
 mod rollup;
 pub mod run;
@@ -52,6 +54,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
+use rusqlite::config::DbConfig;
 
 use crate::attribution::rules::Rulebook;
 use crate::disk::file_system::FileSystem;
@@ -256,6 +259,10 @@ impl Ledger {
             (FileSystem::Local, Durability::Irreplaceable) => "FULL",
         };
         self.connection.pragma_update(None, "synchronous", level)?;
+        // Transcripts only add rows, beside those that they refer to; to look for those would cost as much as to write
+        // them. Corrections, which remove rows, are held to it.
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, durability == Durability::Irreplaceable)?;
         Recording::begin(&self.connection, self.rules.clone(), now)
     }
 
@@ -279,11 +286,19 @@ impl Ledger {
         Ok(n_frames == n_moved)
     }
 
-    /// Returns what SQLite's integrity check finds wrong; empty for a sound ledger.
+    /// Returns what SQLite's integrity check finds wrong, and rows that refer to none; empty for a sound ledger.
     pub fn integrity_faults(&self) -> Result<Vec<String>, LedgerError> {
         let mut check = self.connection.prepare("PRAGMA quick_check")?;
         let lines = check.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        let mut faults: Vec<_> = lines.into_iter().filter(|line| line != "ok").collect();
+        let mut check =
+            self.connection.prepare(r#"SELECT DISTINCT "table", parent FROM pragma_foreign_key_check"#)?;
+        let mut rows = check.query([])?;
+        while let Some(row) = rows.next()? {
+            let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
+            faults.push(format!("a row of `{table}` belongs to one of `{parent}` that is not there"));
+        }
+        Ok(faults)
     }
 }
 

@@ -70,14 +70,8 @@ impl Recording<'_> {
             }
         }
         for (session, at) in earliest {
-            let mut later = self.placed(
-                "request.id IN (SELECT request FROM appearance WHERE session = ?1 AND at >= ?2)",
-                [session, at],
-            )?;
-            // Another session's file may show a request of this one. The plus makes SQLite look at the few shared requests
-            // instead of all that the session owns.
-            later.extend(self.placed("request.shared AND +owner = ?1", [session])?);
-            later.retain(|placed| placed.present.owner == session);
+            self.known.forget_prompts(session);
+            let later = self.placed("owner = ?1 AND at >= ?2", [session, at])?;
             self.place_again(&later)?;
         }
         Ok(())
@@ -147,24 +141,28 @@ impl Recording<'_> {
 
     /// Returns the branch of the session's last request at `at` or before, else of its first.
     fn branch_at(&self, session: i64, at: i64) -> Result<Option<String>, LedgerError> {
-        let shown = "SELECT branch FROM appearance JOIN request ON request.id = appearance.request
-             WHERE appearance.session = ?1 AND NOT sidechain";
-        let before = self
-            .transaction
-            .prepare_cached(&format!(
-                "{shown} AND appearance.at <= ?2 ORDER BY appearance.at DESC, key, key_kind LIMIT 1"
-            ))?
-            .query_row([session, at], |row| row.get(0))
-            .optional()?;
-        if let Some(branch) = before {
-            return Ok(branch);
-        }
-        let first = self
-            .transaction
-            .prepare_cached(&format!("{shown} ORDER BY appearance.at, key, key_kind LIMIT 1"))?
-            .query_row([session], |row| row.get(0))
-            .optional()?;
-        Ok(first.flatten())
+        let nearest = |comparison: &str, order: &str| {
+            self.transaction
+                .prepare_cached(&format!(
+                    "SELECT branch FROM (
+                         SELECT * FROM (SELECT branch, at, key, key_kind FROM request
+                             WHERE owner = ?1 AND at {comparison} ?2 AND file IS NOT NULL AND NOT sidechain
+                             ORDER BY at {order}, key, key_kind LIMIT 1)
+                         UNION ALL
+                         SELECT * FROM (SELECT branch, other_appearance.at, key, key_kind
+                             FROM other_appearance JOIN request ON request.id = request
+                             WHERE session = ?1 AND other_appearance.at {comparison} ?2 AND NOT sidechain
+                             ORDER BY other_appearance.at {order}, key, key_kind LIMIT 1))
+                     ORDER BY at {order}, key, key_kind LIMIT 1"
+                ))?
+                .query_row([session, at], |row| row.get(0))
+                .optional()
+        };
+        let branch = match nearest("<=", "DESC")? {
+            Some(branch) => branch,
+            None => nearest(">", "ASC")?.flatten(),
+        };
+        Ok(branch)
     }
 
     /// Places the requests again that a pull request of `session` on `branch` concerns.

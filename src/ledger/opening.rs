@@ -144,7 +144,6 @@ fn configure(connection: &Connection, file_system: FileSystem) -> rusqlite::Resu
         connection.pragma_update(None, "synchronous", "NORMAL")?;
     }
     connection.pragma_update(None, "journal_mode", journal)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     // Else SQLite plans a cached statement anew each time its parameters change, because of the partial indexes:

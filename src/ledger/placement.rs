@@ -2,10 +2,11 @@
 //!
 //! [`Known`] keeps what was read of sessions, projects and branches, so that each is read once in a transaction.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rusqlite::OptionalExtension as _;
 use rusqlite::Params;
 use rusqlite::params;
 
@@ -21,6 +22,7 @@ use crate::attribution::rules::Rules;
 use crate::id::TaskId;
 use crate::ledger::LedgerError;
 use crate::ledger::instant;
+use crate::ledger::millis;
 use crate::ledger::path_from;
 use crate::ledger::recording::Recording;
 
@@ -51,12 +53,23 @@ pub(super) struct Placement {
 /// What was read in this transaction; emptied when something of it changes.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    owners: HashMap<i64, Owner>,
-    projects: HashMap<Option<i64>, OfProject>,
+    owners: BTreeMap<i64, Owner>,
+    projects: BTreeMap<Option<i64>, OfProject>,
     /// By project and name.
-    branches: HashMap<Option<i64>, HashMap<String, OfBranch>>,
+    branches: BTreeMap<Option<i64>, BTreeMap<String, OfBranch>>,
     /// Pull requests by task.
-    links: HashMap<i64, Vec<Link>>,
+    links: BTreeMap<i64, Vec<Link>>,
+    /// By session, the prompt that was asked for last: what follows one another mostly answers the same.
+    prompts: BTreeMap<i64, Prompted>,
+}
+
+/// A time in which one prompt was the last of a session.
+#[derive(Debug)]
+struct Prompted {
+    /// The prompt, with its slash command; none before the first one.
+    prompt: Option<(Timestamp, Option<String>)>,
+    /// When the next one came.
+    until: Option<Timestamp>,
 }
 
 /// What decides about the requests that a session owns.
@@ -94,6 +107,20 @@ struct OfBranch {
     commits: Vec<(Timestamp, String)>,
 }
 
+impl Known {
+    /// Forgets the prompts of `session`, because there are more now.
+    pub(super) fn forget_prompts(&mut self, session: i64) {
+        self.prompts.remove(&session);
+    }
+}
+
+impl Prompted {
+    fn holds(&self, at: Timestamp) -> bool {
+        self.prompt.as_ref().is_none_or(|(begin, _)| *begin <= at)
+            && self.until.is_none_or(|until| at < until)
+    }
+}
+
 impl Recording<'_> {
     /// Returns where a request of `owner`, made at `at` on `branch`, belongs.
     pub(super) fn placement(
@@ -109,8 +136,8 @@ impl Recording<'_> {
             let of_branch = self.of_branch(project, branch)?;
             self.known.branches.entry(project).or_default().insert(branch.to_owned(), of_branch);
         }
-        let prompt = self.statements()?.prompt_before(owner, at)?;
-        let Known { owners, projects, branches, .. } = &self.known;
+        self.know_prompt(owner, at)?;
+        let Known { owners, projects, branches, prompts, .. } = &self.known;
         let (of_owner, OfProject { said, rules }) = (&owners[&owner], &projects[&project]);
         let is_here = |worktree: &Option<Vec<u8>>| worktree.is_some() && *worktree == of_owner.worktree;
         let used: Vec<_> = said.iter().map(|(binding, of)| Use { binding, is_here: is_here(of) }).collect();
@@ -150,7 +177,7 @@ impl Recording<'_> {
             agent: circumstances.and_then(|binding| binding.agent.clone()),
             tags: circumstances.and_then(|binding| binding.tags.clone()),
             user: user.and_then(|binding| binding.user.clone()).or_else(|| rules.user.clone()),
-            command: attribution::command(prompt.as_slice(), at).map(str::to_owned),
+            command: attribution::command(prompts[&owner].prompt.as_slice(), at).map(str::to_owned),
             ticket: of_branch.and_then(|branch| branch.ticket.clone()),
             pr,
             commit: of_branch.and_then(|branch| attribution::commit(&branch.commits, at)).map(str::to_owned),
@@ -161,6 +188,30 @@ impl Recording<'_> {
             placement.pr = Some(linked.to_owned());
         }
         Ok(placement)
+    }
+
+    /// Reads what a person had asked `session` for last at `at`, unless that is known. (A session may have any number of
+    /// prompts: they are not kept in memory.)
+    fn know_prompt(&mut self, session: i64, at: Timestamp) -> Result<(), LedgerError> {
+        if self.known.prompts.get(&session).is_some_and(|prompted| prompted.holds(at)) {
+            return Ok(());
+        }
+        let parameters = params![session, millis(at)];
+        let prompt = self
+            .transaction
+            .prepare_cached(
+                "SELECT at, command FROM prompt WHERE session = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
+            )?
+            .query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let prompt = prompt.map(|(at, command)| Ok::<_, LedgerError>((instant(at)?, command))).transpose()?;
+        let until: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT min(at) FROM prompt WHERE session = ?1 AND at > ?2")?
+            .query_row(parameters, |row| row.get(0))?;
+        let until = until.map(instant).transpose()?;
+        self.known.prompts.insert(session, Prompted { prompt, until });
+        Ok(())
     }
 
     pub(super) fn owner(&mut self, session: i64) -> Result<&Owner, LedgerError> {

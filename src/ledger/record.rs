@@ -92,7 +92,9 @@ impl Recording<'_> {
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
     ) -> Result<i64, LedgerError> {
-        let request = self.add(session, facts, price)?;
+        let request = self.add(session, facts, None, price)?.ok_or_else(|| LedgerError::Corrupt {
+            what: "a record that is there and cannot be found".to_owned(),
+        })?;
         self.transaction
             .prepare_cached(
                 "UPDATE request SET source = ?2, operation = ?3, requests = ?4, cost_reported = ?5 WHERE id = ?1",
@@ -150,20 +152,12 @@ impl Recording<'_> {
         if !self.shown.insert(session) {
             return Ok(());
         }
-        let told: Vec<Placed> = self.placed("request.owner = ?1 AND request.key_kind = 3", [session])?;
+        let told: Vec<Placed> =
+            self.placed("request.owner = ?1 AND request.key_kind > 2 AND request.key_kind = 3", [session])?;
         for placed in told {
             self.stamp_moved(placed.request, price)?;
         }
         Ok(())
-    }
-
-    /// Returns whether a transcript shows requests of `session`.
-    pub(super) fn is_in_transcript(&self, session: i64) -> Result<bool, LedgerError> {
-        let shown = self
-            .transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM appearance WHERE session = ?1)")?
-            .query_row([session], |row| row.get(0))?;
-        Ok(shown)
     }
 
     /// Returns whether anything was said of what `session` works on.

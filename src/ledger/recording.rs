@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -14,12 +13,14 @@ use rusqlite::params;
 use crate::attribution::rules::Rulebook;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
+use crate::ledger::appearances;
+use crate::ledger::appearances::OnlyAppearance;
+use crate::ledger::appearances::SessionFile;
 use crate::ledger::cursor::FileId;
 use crate::ledger::forget;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::placement::Known;
-use crate::ledger::placement::Placement;
 use crate::ledger::requests;
 use crate::ledger::requests::Statements;
 use crate::ledger::requests::StoredRequest;
@@ -43,7 +44,7 @@ pub struct Recording<'ledger> {
     /// Once something is recorded.
     statements: Option<Statements<'ledger>>,
     pub(super) now: Timestamp,
-    pub(super) sessions: HashMap<SessionId, i64>,
+    pub(super) sessions: BTreeMap<SessionId, i64>,
     /// What is not to be recorded, once it was read.
     pub(super) forgotten: Option<Vec<forget::Rule>>,
     pub(super) rules: Rulebook,
@@ -62,6 +63,8 @@ pub struct Recording<'ledger> {
     pub(super) moves: BTreeMap<(Option<i64>, Option<i64>), u64>,
     /// Sessions whose transcript was read in this transaction.
     pub(super) shown: BTreeSet<i64>,
+    /// Whether sessions stood in transcripts before this transaction, where that was asked.
+    pub(super) known_in_transcript: BTreeMap<i64, bool>,
 }
 
 impl<'ledger> Recording<'ledger> {
@@ -77,7 +80,7 @@ impl<'ledger> Recording<'ledger> {
             connection,
             statements: None,
             now,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             forgotten: None,
             rules,
             known: Known::default(),
@@ -88,6 +91,7 @@ impl<'ledger> Recording<'ledger> {
             recounted: BTreeSet::new(),
             moves: BTreeMap::new(),
             shown: BTreeSet::new(),
+            known_in_transcript: BTreeMap::new(),
         })
     }
 
@@ -105,6 +109,7 @@ impl<'ledger> Recording<'ledger> {
         slice: &Slice,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
+        let file = self.session_file(file)?;
         self.prompts(&slice.prompts)?;
         let before = self.first_lines(slice)?;
         let mut reclaimed = BTreeSet::new();
@@ -130,7 +135,7 @@ impl<'ledger> Recording<'ledger> {
         self.pull_requests(&slice.pull_requests)?;
         self.derive_links(&shown)?;
         for skipped in &slice.skipped {
-            self.skipped_line(file, skipped.line, &skipped.reason.to_string())?;
+            self.skipped_line(file.id, skipped.line, &skipped.reason.to_string())?;
         }
         Ok(())
     }
@@ -149,7 +154,7 @@ impl<'ledger> Recording<'ledger> {
     /// Records a request; adds to `reclaimed` the sessions whose claims on shared requests that may change.
     fn record(
         &mut self,
-        file: FileId,
+        file: SessionFile,
         record: &UsageRecord,
         reclaimed: &mut BTreeSet<i64>,
         price: &mut PriceRequest<'_>,
@@ -159,19 +164,25 @@ impl<'ledger> Recording<'ledger> {
             return self.forget_count(session);
         }
         self.recounted.insert(session);
-        let known = self.statements()?.find(&record.facts.key)?;
-        let request = match &known {
-            None => self.add(session, &record.facts, price)?,
-            Some(stored) => {
-                self.raise(stored, &record.facts, price)?;
-                stored.id
+        let only = OnlyAppearance::of(file, session, record);
+        let (request, was_shared, is_elsewhere) = match self.add(session, &record.facts, only, price)? {
+            Some(request) => {
+                if only.is_none() {
+                    self.appear(request, session, file.id, record)?;
+                }
+                (request, false, false)
+            }
+            None => {
+                let stored = self.statements()?.find(&record.facts.key)?;
+                let stored = stored.ok_or_else(|| LedgerError::Corrupt {
+                    what: "a request that is there and cannot be found".to_owned(),
+                })?;
+                self.appear_again(&stored, session, file, record)?;
+                self.raise(&stored, &record.facts, price)?;
+                (stored.id, stored.shared, self.is_elsewhere(stored.id, session)?)
             }
         };
-        let was_shared = known.as_ref().is_some_and(|stored| stored.shared);
-        let is_shared = was_shared
-            || record.request_session.as_ref().is_some_and(|named| *named != record.session)
-            || (known.is_some() && requests::is_elsewhere(&self.transaction, request, session)?);
-        self.statements()?.appear(request, session, file, record)?;
+        let is_shared = was_shared || is_elsewhere || appearances::names_another(record);
         self.transcript_tells(session, price)?;
         if is_shared {
             if !was_shared {
@@ -185,31 +196,27 @@ impl<'ledger> Recording<'ledger> {
         Ok(())
     }
 
-    /// Adds a request that no file showed before; the session that shows it owns it until another claims it.
+    /// Adds a request, unless it is there; the session that shows it owns it until another claims it. `only` is where it
+    /// stands, if its row can hold that.
+    ///
+    /// Returns its number if it was added.
     pub(super) fn add(
         &mut self,
         session: i64,
         facts: &RequestFacts,
+        only: Option<OnlyAppearance<'_>>,
         price: &mut PriceRequest<'_>,
-    ) -> Result<i64, LedgerError> {
+    ) -> Result<Option<i64>, LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        let request = self.insert(facts, session, &placement)?;
+        if !self.statements()?.insert(facts, session, &placement, only)? {
+            return Ok(None);
+        }
+        let request = self.transaction.last_insert_rowid();
         self.stale_sessions.insert(session);
         self.recounted.insert(session);
         let charges = self.stamp(request, session, facts, price)?;
         self.add_to_share(request, &placement, facts, &charges)?;
-        Ok(request)
-    }
-
-    /// Stores a request that is not there yet, and returns its number; `placement` is where it belongs.
-    pub(super) fn insert(
-        &mut self,
-        facts: &RequestFacts,
-        origin_session: i64,
-        placement: &Placement,
-    ) -> Result<i64, LedgerError> {
-        self.statements()?.insert(facts, origin_session, placement)?;
-        Ok(self.transaction.last_insert_rowid())
+        Ok(Some(request))
     }
 
     /// Raises a stored request to what another copy of it says.

@@ -196,7 +196,8 @@ impl Recording<'_> {
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        let row = self.insert(facts, session, &placement)?;
+        self.statements()?.insert(facts, session, &placement, None)?;
+        let row = self.transaction.last_insert_rowid();
         self.transaction.execute("UPDATE request SET requests = 0 WHERE id = ?1", [row])?;
         self.touch(&placement);
         self.stamp(row, session, facts, price)?;

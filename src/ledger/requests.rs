@@ -1,24 +1,27 @@
-//! Rows of requests and appearances: the facts.
+//! Rows of requests: the facts.
 
 use std::fmt;
 
-use jiff::Timestamp;
 use rusqlite::CachedStatement;
 use rusqlite::Connection;
 use rusqlite::Row;
-use rusqlite::Statement;
 use rusqlite::Transaction;
 use rusqlite::params;
+use rusqlite::params_from_iter;
+use rusqlite::types::ToSqlOutput;
+use rusqlite::types::ValueRef;
 
 use crate::id::MessageId;
 use crate::id::RequestId;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
+use crate::ledger::appearances::OnlyAppearance;
 use crate::ledger::charges;
 use crate::ledger::cursor::FileId;
 use crate::ledger::instant;
 use crate::ledger::millis;
 use crate::ledger::placement::Placement;
+use crate::ledger::repeated::Repeated;
 use crate::ledger::signed;
 use crate::ledger::unsigned;
 use crate::usage::Flags;
@@ -26,13 +29,14 @@ use crate::usage::Origin;
 use crate::usage::RawTokens;
 use crate::usage::RequestFacts;
 use crate::usage::RequestKey;
-use crate::usage::UsageRecord;
 
 /// A request as stored.
 pub(super) struct StoredRequest {
     pub(super) id: i64,
     pub(super) facts: RequestFacts,
     pub(super) shared: bool,
+    /// The only file that shows it, if that is one of its owner's.
+    pub(super) only_file: Option<FileId>,
     pub(super) placement: Placement,
 }
 
@@ -43,7 +47,8 @@ macro_rules! select_requests {
             "SELECT request.id, key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, session.name,
                  branch, cwd, agent_id, agent, skill, mcp_server, client_version, shared, owner,
-                 request.project, task, enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash
+                 request.project, task, enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash,
+                 request.file
              FROM request JOIN session ON session.id = request.origin_session WHERE ",
             $condition
         )
@@ -64,7 +69,7 @@ pub(super) fn each_of_session(
 ) -> Result<(), LedgerError> {
     let mut statement = transaction.prepare_cached(select_requests!(
         "key_kind <= 2 AND request.id IN (SELECT id FROM request WHERE owner = ?1
-             UNION SELECT request FROM appearance WHERE appearance.session = ?1)"
+             UNION SELECT request FROM other_appearance WHERE other_appearance.session = ?1)"
     ))?;
     let mut rows = statement.query([session])?;
     while let Some(row) = rows.next()? {
@@ -78,7 +83,8 @@ pub(super) fn remainders_of(
     transaction: &Transaction<'_>,
     session: i64,
 ) -> Result<Vec<StoredRequest>, LedgerError> {
-    let mut statement = transaction.prepare_cached(select_requests!("owner = ?1 AND key_kind = 4"))?;
+    let mut statement =
+        transaction.prepare_cached(select_requests!("owner = ?1 AND key_kind > 2 AND key_kind = 4"))?;
     let mut rows = statement.query([session])?;
     let mut remainders = Vec::new();
     while let Some(row) = rows.next()? {
@@ -110,9 +116,10 @@ macro_rules! insert_request {
             "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
                  cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
                  branch, cwd, agent_id, agent, skill, mcp_server, client_version, owner, project, task,
-                 enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash)
+                 enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash, file, uuid, request_session,
+                 lines)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                 ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)",
+                 ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)",
             $otherwise
         )
     };
@@ -122,10 +129,8 @@ macro_rules! insert_request {
 /// than some of them do.
 pub(super) struct Statements<'ledger> {
     find: CachedStatement<'ledger>,
-    insert: CachedStatement<'ledger>,
-    appear: CachedStatement<'ledger>,
-    pub(super) charge: CachedStatement<'ledger>,
-    prompt: CachedStatement<'ledger>,
+    insert: Repeated<'ledger>,
+    pub(super) charge: Repeated<'ledger>,
 }
 
 impl fmt::Debug for Statements<'_> {
@@ -138,21 +143,8 @@ impl<'ledger> Statements<'ledger> {
     pub(super) fn prepare(connection: &'ledger Connection) -> Result<Self, LedgerError> {
         Ok(Self {
             find: connection.prepare_cached(select_requests!("key = ?1 AND key_kind = ?2"))?,
-            insert: connection.prepare_cached(insert_request!(""))?,
-            appear: connection.prepare_cached(
-                "INSERT INTO appearance (request, session, file, uuid, request_session, at, lines)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT DO UPDATE SET
-                     lines = lines + excluded.lines,
-                     at = min(at, excluded.at),
-                     uuid = coalesce(min(uuid, excluded.uuid), uuid, excluded.uuid),
-                     request_session = coalesce(min(request_session, excluded.request_session),
-                                                request_session, excluded.request_session)",
-            )?,
-            charge: connection.prepare_cached(charges::INSERT)?,
-            prompt: connection.prepare_cached(
-                "SELECT at, command FROM prompt WHERE session = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1",
-            )?,
+            insert: Repeated::prepare(connection, insert_request!(" ON CONFLICT DO NOTHING"))?,
+            charge: Repeated::prepare(connection, charges::INSERT)?,
         })
     }
 
@@ -163,47 +155,19 @@ impl<'ledger> Statements<'ledger> {
         rows.next()?.map(stored).transpose()
     }
 
-    /// Stores a request that is not there yet; its number is that of the row inserted last. `placement` is where it
-    /// belongs.
+    /// Stores a request, unless it is there; its number is that of the row inserted last. `placement` is where it
+    /// belongs, `only` where it stands, if its row can hold that.
+    ///
+    /// Returns whether it was stored.
     pub(super) fn insert(
         &mut self,
         facts: &RequestFacts,
         origin_session: i64,
         placement: &Placement,
-    ) -> Result<(), LedgerError> {
-        store_by(&mut self.insert, facts, origin_session, placement)
-    }
-
-    /// Returns when a person last asked `session` for something, at `at` or before, and by which command. (A session may
-    /// have any number of prompts: they are not kept in memory.)
-    pub(super) fn prompt_before(
-        &mut self,
-        session: i64,
-        at: Timestamp,
-    ) -> Result<Option<(Timestamp, Option<String>)>, LedgerError> {
-        let mut rows = self.prompt.query(params![session, millis(at)])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some((instant(row.get(0)?)?, row.get(1)?)))
-    }
-
-    /// Adds the lines of `record` to the appearance of `request` in `session` and `file`.
-    pub(super) fn appear(
-        &mut self,
-        request: i64,
-        session: i64,
-        file: FileId,
-        record: &UsageRecord,
-    ) -> Result<(), LedgerError> {
-        self.appear.execute(params![
-            request,
-            session,
-            file.0,
-            record.uuid,
-            record.request_session.as_ref().map(SessionId::as_str),
-            millis(record.facts.origin.timestamp),
-            signed(record.n_lines)?,
-        ])?;
-        Ok(())
+        only: Option<OnlyAppearance<'_>>,
+    ) -> Result<bool, LedgerError> {
+        let flags = serde_json::to_string(&facts.flags)?;
+        Ok(self.insert.execute(columns(facts, &flags, origin_session, placement, only)?)? > 0)
     }
 }
 
@@ -226,64 +190,77 @@ pub(super) fn raise(
              agent = excluded.agent, skill = excluded.skill, mcp_server = excluded.mcp_server,
              client_version = excluded.client_version"
     ))?;
-    store_by(&mut statement, facts, origin_session, placement)
-}
-
-fn store_by(
-    statement: &mut Statement<'_>,
-    facts: &RequestFacts,
-    origin_session: i64,
-    placement: &Placement,
-) -> Result<(), LedgerError> {
-    let (kind, text) = key_columns(&facts.key);
-    statement.execute(params![
-        text,
-        kind,
-        facts.request_id.as_ref().map(RequestId::as_str),
-        signed(facts.tokens.input)?,
-        signed(facts.tokens.output)?,
-        signed(facts.tokens.cache_read)?,
-        signed(facts.tokens.cache_write)?,
-        signed(facts.tokens.cache_write_5m)?,
-        signed(facts.tokens.cache_write_1h)?,
-        serde_json::to_string(&facts.flags)?,
-        facts.complete,
-        facts.conflicting,
-        millis(facts.origin.timestamp),
-        facts.origin.sidechain,
-        origin_session,
-        facts.origin.branch,
-        facts.origin.cwd,
-        facts.origin.agent_id,
-        facts.origin.agent,
-        facts.origin.skill,
-        facts.origin.mcp_server,
-        facts.origin.client_version,
-        placement.owner,
-        placement.project,
-        placement.task,
-        placement.enhancement,
-        placement.agent,
-        placement.tags,
-        placement.user,
-        placement.command,
-        placement.ticket,
-        placement.pr,
-        placement.commit,
-    ])?;
+    let flags = serde_json::to_string(&facts.flags)?;
+    let columns = columns(facts, &flags, origin_session, placement, None)?;
+    statement.execute(params_from_iter(columns.map(ToSqlOutput::Borrowed)))?;
     Ok(())
 }
 
-/// Returns whether a session other than `session` shows `request`.
-pub(super) fn is_elsewhere(
-    transaction: &Transaction<'_>,
-    request: i64,
-    session: i64,
-) -> Result<bool, LedgerError> {
-    let found = transaction
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM appearance WHERE request = ?1 AND session <> ?2)")?
-        .query_row([request, session], |row| row.get(0))?;
-    Ok(found)
+/// Returns the values of the columns that a request is stored with.
+fn columns<'row>(
+    facts: &'row RequestFacts,
+    flags: &'row str,
+    origin_session: i64,
+    placement: &'row Placement,
+    only: Option<OnlyAppearance<'row>>,
+) -> Result<[ValueRef<'row>; 37], LedgerError> {
+    let integer = ValueRef::Integer;
+    let flag = |flag| ValueRef::Integer(i64::from(flag));
+    let number = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
+    let text = |text: &'row Option<String>| ValueRef::from(text.as_deref());
+    let (kind, key) = key_columns(&facts.key);
+    let RawTokens { input, output, cache_read, cache_write, cache_write_5m, cache_write_1h } = facts.tokens;
+    let Origin {
+        timestamp,
+        sidechain,
+        session: _,
+        branch,
+        cwd,
+        agent_id,
+        agent,
+        skill,
+        mcp_server,
+        client_version,
+    } = &facts.origin;
+    Ok([
+        ValueRef::from(key),
+        integer(kind),
+        ValueRef::from(facts.request_id.as_ref().map(RequestId::as_str)),
+        integer(signed(input)?),
+        integer(signed(output)?),
+        integer(signed(cache_read)?),
+        integer(signed(cache_write)?),
+        integer(signed(cache_write_5m)?),
+        integer(signed(cache_write_1h)?),
+        ValueRef::from(flags),
+        flag(facts.complete),
+        flag(facts.conflicting),
+        integer(millis(*timestamp)),
+        flag(*sidechain),
+        integer(origin_session),
+        text(branch),
+        text(cwd),
+        text(agent_id),
+        text(agent),
+        text(skill),
+        text(mcp_server),
+        text(client_version),
+        integer(placement.owner),
+        number(placement.project),
+        number(placement.task),
+        text(&placement.enhancement),
+        text(&placement.agent),
+        text(&placement.tags),
+        text(&placement.user),
+        text(&placement.command),
+        text(&placement.ticket),
+        text(&placement.pr),
+        text(&placement.commit),
+        number(only.map(|only| only.file.0)),
+        ValueRef::from(only.and_then(|only| only.uuid)),
+        ValueRef::from(only.and_then(|only| only.request_session).map(SessionId::as_str)),
+        number(only.map(|only| signed(only.n_lines)).transpose()?),
+    ])
 }
 
 pub(super) fn key_columns(key: &RequestKey) -> (i64, &str) {
@@ -340,6 +317,7 @@ fn stored(row: &Row<'_>) -> Result<StoredRequest, LedgerError> {
             },
         },
         shared: row.get(23)?,
+        only_file: row.get::<_, Option<i64>>(35)?.map(FileId),
         placement: Placement {
             owner: row.get(24)?,
             project: row.get(25)?,

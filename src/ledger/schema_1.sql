@@ -94,6 +94,11 @@ CREATE TABLE request (
     requests INTEGER NOT NULL DEFAULT 1,    -- how many requests it stands for
     cost_reported INTEGER,                  -- what that source says it costs
     shared INTEGER NOT NULL DEFAULT 0,      -- 1: several sessions show it, or a copy names another session
+    file INTEGER,                           -- of its owner: the only one that shows it, and the next three are of it;
+                                            -- NULL: what shows it is in `other_appearance`. Unchecked, as above
+    uuid TEXT,
+    request_session TEXT,
+    lines INTEGER,
     owner INTEGER NOT NULL REFERENCES session (id), -- derived
     project INTEGER REFERENCES project (id),-- derived: the owner's
     task INTEGER REFERENCES task (id),      -- derived
@@ -110,13 +115,12 @@ CREATE TABLE request (
 CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
 CREATE INDEX request_by_owner ON request (owner, at);
 CREATE INDEX request_by_time ON request (at);
-CREATE INDEX request_shared ON request (id) WHERE shared;
-CREATE INDEX request_told ON request (owner) WHERE key_kind = 3;
-CREATE INDEX request_remainder ON request (owner) WHERE key_kind = 4;
-CREATE INDEX request_remainder_by_task ON request (task) WHERE key_kind = 4;
+CREATE INDEX request_of_no_transcript ON request (owner, key_kind) WHERE key_kind > 2;
 CREATE INDEX request_outside_tasks ON request (enhancement) WHERE enhancement IS NOT NULL AND task IS NULL;
 
-CREATE TABLE appearance (
+-- That a request stands in a file of a session. Most requests stand in one file only: those have no row of their own
+-- for it, which would cost more than all else that is stored of them.
+CREATE TABLE other_appearance (
     request INTEGER NOT NULL REFERENCES request (id),
     session INTEGER NOT NULL REFERENCES session (id),
     file INTEGER NOT NULL,                  -- unchecked, for the same reason
@@ -126,8 +130,12 @@ CREATE TABLE appearance (
     lines INTEGER NOT NULL,
     PRIMARY KEY (request, session, file)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX appearance_by_session ON appearance (session, at);
-CREATE INDEX appearance_by_uuid ON appearance (uuid, session);
+CREATE INDEX other_appearance_by_session ON other_appearance (session, at);
+CREATE INDEX other_appearance_by_uuid ON other_appearance (uuid, session);
+
+CREATE VIEW appearance AS
+    SELECT id AS request, owner AS session, file, uuid, request_session, at, lines FROM request WHERE file IS NOT NULL
+    UNION ALL SELECT request, session, file, uuid, request_session, at, lines FROM other_appearance;
 
 CREATE TABLE prompt (                       -- that a person asked for something, and by which command
     session INTEGER NOT NULL REFERENCES session (id),

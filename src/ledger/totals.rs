@@ -30,6 +30,10 @@ pub(super) const OF_TASK: &str = "coalesce(task.enhancement,
 pub(super) const HAS_COST: &str = "(EXISTS (SELECT 1 FROM request WHERE request.task = task.id)
     OR EXISTS (SELECT 1 FROM foreign_figures WHERE foreign_figures.task = task.id AND adopted))";
 
+/// What sessions spent for a task beyond their requests; their shares of it must be summed up.
+const NOT_ITEMISED_OF_TASK: &str = "request.key_kind > 2 AND request.key_kind = 4 AND request.task = ?1
+    AND request.owner IN (SELECT session FROM share WHERE task = ?1)";
+
 /// Which requests a question is about.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope<'a> {
@@ -191,7 +195,7 @@ impl Ledger {
         let models = dearest_first(models.into_iter().collect());
         let elsewhere = self.elsewhere(task)?;
         let mut not_itemised = Totals::default();
-        for sum in self.sums("request.task = ?1 AND request.key_kind = 4", &[&task.0])? {
+        for sum in self.sums(NOT_ITEMISED_OF_TASK, &[&task.0])? {
             not_itemised.add(&sum.of_requests(false));
         }
         let summary = self

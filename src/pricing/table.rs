@@ -167,6 +167,9 @@ impl PriceTable {
 
     /// Returns the row that an id is priced by: its own, else for a Claude model the default's.
     pub fn find_or_default(&self, model_id: &str) -> Option<Match<'_>> {
+        if let Some(found) = self.find_as_written(model_id) {
+            return Some(found);
+        }
         let spelling = Spelling::of(model_id);
         self.find(&spelling).or_else(|| {
             let removed = spelling.forms.len() - 1;
@@ -177,6 +180,17 @@ impl PriceTable {
     /// Returns the built-in default model.
     pub(super) fn list_default(&self) -> &Model {
         &self.models[self.list_default]
+    }
+
+    /// Returns the row that is asked first and has this very id, if nothing in the id means more than a name: what nearly
+    /// every request names, without taking it apart.
+    fn find_as_written(&self, model_id: &str) -> Option<Match<'_>> {
+        if model_id.contains("-fast") || model_id.contains(':') {
+            return None;
+        }
+        let (row, reason) = self.sources.first()?.exact.get(model_id)?;
+        let (model, removed) = (&self.models[*row], Vec::new());
+        Some(Match { model, reason: *reason, removed, fast: false, batch: false })
     }
 
     fn find(&self, spelling: &Spelling) -> Option<Match<'_>> {

@@ -43,7 +43,7 @@ const KNOWN: [&str; 8] = [
             bound_agent, tags, user, command, ticket, pr, commit_hash
      FROM request JOIN session AS origin ON origin.id = origin_session JOIN session AS owner ON owner.id = owner
      LEFT JOIN project ON project.id = request.project LEFT JOIN task ON task.id = request.task",
-    "SELECT key, session.name, file.path, uuid, request_session, appearance.at, lines
+    "SELECT key, session.name, file.path, appearance.uuid, appearance.request_session, appearance.at, appearance.lines
      FROM appearance JOIN request ON request.id = request JOIN session ON session.id = appearance.session
      JOIN file ON file.id = appearance.file",
     "SELECT key, part, kind, model, price.json, unpriced, charge.input, charge.output, charge.cache_write_5m,
@@ -182,6 +182,10 @@ impl Rooms {
     /// Returns what the ledger knows, in an order that does not depend on how it came to know it.
     pub(super) fn dump(&self) -> String {
         let ledger = Connection::open(self.folder.path().join("data").join(FILE_NAME)).unwrap();
+        assert!(
+            !ledger.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap(),
+            "a row refers to none"
+        );
         let mut dump = String::new();
         for query in KNOWN {
             let mut statement = ledger.prepare(query).unwrap();

@@ -25,12 +25,17 @@ use crate::pricing::Price;
 use crate::usage::RequestFacts;
 use crate::usage::RequestKey;
 
-/// Stores a charge.
-pub(super) const INSERT: &str =
-    "INSERT INTO charge (request, part, kind, model, price, unpriced, input, output,
-         cache_write_5m, cache_write_1h, cache_read, web_searches, cost, cost_input, cost_output,
-         cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated, dearer)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+/// The columns that a charge is stored with, in the order of [`NumberedCharge::values`].
+const COLUMNS: &str =
+    "request, part, kind, model, price, unpriced, input, output, cache_write_5m, cache_write_1h,
+    cache_read, web_searches, cost, cost_input, cost_output, cost_cache_write_5m, cost_cache_write_1h,
+    cost_cache_read, cost_web_search, estimated, dearer";
+const N_COLUMNS: usize = 21;
+
+/// Returns a statement that stores `n_rows` charges.
+pub(super) fn insert_sql(n_rows: usize) -> String {
+    format!("INSERT OR FAIL INTO charge ({COLUMNS}) VALUES {}", requests::places(n_rows, N_COLUMNS))
+}
 
 /// What a reprice changes for the requests of one model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -73,18 +78,62 @@ pub(super) struct ChargeRow {
     pub(super) estimated: bool,
 }
 
+/// A charge with the number of its request, and which part of that it is for.
+#[derive(Debug)]
+pub(super) struct NumberedCharge<'row> {
+    request: i64,
+    part: i64,
+    row: &'row ChargeRow,
+}
+
+fn numbered(request: i64, rows: &[ChargeRow]) -> impl Iterator<Item = NumberedCharge<'_>> {
+    (0..).zip(rows).map(move |(part, row)| NumberedCharge { request, part, row })
+}
+
+impl NumberedCharge<'_> {
+    /// Returns the values of the columns that it is stored with.
+    pub(super) fn values(&self) -> [ValueRef<'_>; N_COLUMNS] {
+        let Self { request, part, row } = self;
+        let integer = ValueRef::Integer;
+        let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] = row.counts;
+        let [cost_input, cost_output, cost_write_5m, cost_write_1h, cost_read, cost_search] = row.costs;
+        [
+            integer(*request),
+            integer(*part),
+            ValueRef::from(&*row.kind),
+            ValueRef::from(&*row.model),
+            row.price.map_or(ValueRef::Null, integer),
+            ValueRef::from(row.unpriced.as_deref()),
+            integer(input),
+            integer(output),
+            integer(cache_write_5m),
+            integer(cache_write_1h),
+            integer(cache_read),
+            integer(web_searches),
+            integer(row.cost),
+            integer(cost_input),
+            integer(cost_output),
+            integer(cost_write_5m),
+            integer(cost_write_1h),
+            integer(cost_read),
+            integer(cost_search),
+            integer(i64::from(row.estimated)),
+            integer(row.dearer),
+        ]
+    }
+}
+
 impl Recording<'_> {
-    /// Prices a new request, stores its charges and returns them.
+    /// Prices a new request and stores its charges.
     pub(super) fn stamp(
         &mut self,
         request: i64,
         owner: i64,
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
-    ) -> Result<Vec<ChargeRow>, LedgerError> {
+    ) -> Result<(), LedgerError> {
         let rows = self.charge_rows(owner, facts, price)?;
-        self.insert_charges(request, &rows)?;
-        Ok(rows)
+        self.insert_charges(&[(request, rows)])
     }
 
     /// Prices a request anew that is not billed as before; an audit line says so if that changes the price row.
@@ -165,7 +214,7 @@ impl Recording<'_> {
 
     /// Returns the charges of a request of `owner` at the prices that are in force; none of what only was told, where
     /// the transcript tells it too.
-    fn charge_rows(
+    pub(super) fn charge_rows(
         &mut self,
         owner: i64,
         facts: &RequestFacts,
@@ -252,42 +301,19 @@ impl Recording<'_> {
             return Ok(false);
         }
         self.transaction.prepare_cached("DELETE FROM charge WHERE request = ?1")?.execute([request])?;
-        self.insert_charges(request, after)?;
+        self.store_charges(&numbered(request, after).collect::<Vec<_>>())?;
         self.touch_task_of(request)?;
         Ok(true)
     }
 
-    fn insert_charges(&mut self, request: i64, rows: &[ChargeRow]) -> Result<(), LedgerError> {
-        let statement = &mut self.statements()?.charge;
-        let integer = ValueRef::Integer;
-        for (part, row) in (0_i64..).zip(rows) {
-            let [input, output, cache_write_5m, cache_write_1h, cache_read, web_searches] = row.counts;
-            let [cost_input, cost_output, cost_write_5m, cost_write_1h, cost_read, cost_search] = row.costs;
-            statement.execute([
-                integer(request),
-                integer(part),
-                ValueRef::from(&*row.kind),
-                ValueRef::from(&*row.model),
-                row.price.map_or(ValueRef::Null, ValueRef::Integer),
-                ValueRef::from(row.unpriced.as_deref()),
-                integer(input),
-                integer(output),
-                integer(cache_write_5m),
-                integer(cache_write_1h),
-                integer(cache_read),
-                integer(web_searches),
-                integer(row.cost),
-                integer(cost_input),
-                integer(cost_output),
-                integer(cost_write_5m),
-                integer(cost_write_1h),
-                integer(cost_read),
-                integer(cost_search),
-                integer(i64::from(row.estimated)),
-                integer(row.dearer),
-            ])?;
-        }
-        Ok(())
+    /// Stores the charges of requests that have none.
+    pub(super) fn insert_charges(&mut self, charges: &[(i64, Vec<ChargeRow>)]) -> Result<(), LedgerError> {
+        let numbered: Vec<_> = charges.iter().flat_map(|(request, rows)| numbered(*request, rows)).collect();
+        self.store_charges(&numbered)
+    }
+
+    fn store_charges(&mut self, charges: &[NumberedCharge<'_>]) -> Result<(), LedgerError> {
+        self.statements()?.insert_charges(charges)
     }
 
     /// Returns the number of a price row; it is there from now on.

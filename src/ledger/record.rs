@@ -92,7 +92,9 @@ impl Recording<'_> {
         facts: &RequestFacts,
         price: &mut PriceRequest<'_>,
     ) -> Result<i64, LedgerError> {
-        let request = self.add(session, facts, None, price)?.ok_or_else(|| LedgerError::Corrupt {
+        let new = self.new_request(session, facts, None)?;
+        let added = self.add(&[new], price)?.first().copied().flatten();
+        let request = added.ok_or_else(|| LedgerError::Corrupt {
             what: "a record that is there and cannot be found".to_owned(),
         })?;
         self.transaction

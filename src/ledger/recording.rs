@@ -22,6 +22,7 @@ use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::placement::Known;
 use crate::ledger::requests;
+use crate::ledger::requests::NewRequest;
 use crate::ledger::requests::Statements;
 use crate::ledger::requests::StoredRequest;
 use crate::ledger::shares::Sums;
@@ -113,9 +114,7 @@ impl<'ledger> Recording<'ledger> {
         self.prompts(&slice.prompts)?;
         let before = self.first_lines(slice)?;
         let mut reclaimed = BTreeSet::new();
-        for record in &slice.records {
-            self.record(file, record, &mut reclaimed, price)?;
-        }
+        self.records(file, &slice.records, &mut reclaimed, price)?;
         for count in &slice.client_counts {
             self.client_count(count)?;
         }
@@ -151,23 +150,52 @@ impl<'ledger> Recording<'ledger> {
         Ok(first_lines)
     }
 
-    /// Records a request; adds to `reclaimed` the sessions whose claims on shared requests that may change.
-    fn record(
+    /// Records requests; adds to `reclaimed` the sessions whose claims on shared requests that may change.
+    fn records(
         &mut self,
         file: SessionFile,
-        record: &UsageRecord,
+        records: &[UsageRecord],
         reclaimed: &mut BTreeSet<i64>,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
-        let session = self.session(&record.session)?;
-        if self.is_forgotten(record, session)? {
-            return self.forget_count(session);
+        let mut counted = Vec::with_capacity(records.len());
+        for record in records {
+            let session = self.session(&record.session)?;
+            if self.is_forgotten(record, session)? {
+                self.forget_count(session)?;
+                continue;
+            }
+            self.recounted.insert(session);
+            self.transcript_tells(session, price)?;
+            counted.push((session, record));
         }
-        self.recounted.insert(session);
-        let only = OnlyAppearance::of(file, session, record);
-        let (request, was_shared, is_elsewhere) = match self.add(session, &record.facts, only, price)? {
+        for counted in counted.chunks(requests::STORED_AT_ONCE) {
+            let new = counted.iter().map(|(session, record)| {
+                let only = OnlyAppearance::of(file, *session, record);
+                self.new_request(*session, &record.facts, only)
+            });
+            let new = new.collect::<Result<Vec<_>, _>>()?;
+            let added = self.add(&new, price)?;
+            for ((session, record), request) in counted.iter().zip(added) {
+                self.appears(file, *session, record, request, reclaimed, price)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records where a request stands, which was added as `request`, or was there; and what its copy says of it then.
+    fn appears(
+        &mut self,
+        file: SessionFile,
+        session: i64,
+        record: &UsageRecord,
+        request: Option<i64>,
+        reclaimed: &mut BTreeSet<i64>,
+        price: &mut PriceRequest<'_>,
+    ) -> Result<(), LedgerError> {
+        let (request, was_shared, is_elsewhere) = match request {
             Some(request) => {
-                if only.is_none() {
+                if OnlyAppearance::of(file, session, record).is_none() {
                     self.appear(request, session, file.id, record)?;
                 }
                 (request, false, false)
@@ -182,9 +210,7 @@ impl<'ledger> Recording<'ledger> {
                 (stored.id, stored.shared, self.is_elsewhere(stored.id, session)?)
             }
         };
-        let is_shared = was_shared || is_elsewhere || appearances::names_another(record);
-        self.transcript_tells(session, price)?;
-        if is_shared {
+        if was_shared || is_elsewhere || appearances::names_another(record) {
             if !was_shared {
                 self.transaction
                     .prepare_cached("UPDATE request SET shared = 1 WHERE id = ?1")?
@@ -196,27 +222,37 @@ impl<'ledger> Recording<'ledger> {
         Ok(())
     }
 
-    /// Adds a request, unless it is there; the session that shows it owns it until another claims it. `only` is where it
-    /// stands, if its row can hold that.
-    ///
-    /// Returns its number if it was added.
-    pub(super) fn add(
+    /// Returns a request of `session` as it is to be stored if it is new: the session that shows it owns it until another
+    /// claims it.
+    pub(super) fn new_request<'record>(
         &mut self,
         session: i64,
-        facts: &RequestFacts,
-        only: Option<OnlyAppearance<'_>>,
-        price: &mut PriceRequest<'_>,
-    ) -> Result<Option<i64>, LedgerError> {
+        facts: &'record RequestFacts,
+        only: Option<OnlyAppearance<'record>>,
+    ) -> Result<NewRequest<'record>, LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        if !self.statements()?.insert(facts, session, &placement, only)? {
-            return Ok(None);
+        Ok(NewRequest { facts, origin_session: session, placement, only })
+    }
+
+    /// Adds those of `new` that are not there, at most [`requests::STORED_AT_ONCE`]; returns the numbers of those.
+    pub(super) fn add(
+        &mut self,
+        new: &[NewRequest<'_>],
+        price: &mut PriceRequest<'_>,
+    ) -> Result<Vec<Option<i64>>, LedgerError> {
+        let added = self.statements()?.insert(new)?;
+        let mut charges = Vec::with_capacity(new.len());
+        for (new, request) in new.iter().zip(&added) {
+            let Some(request) = *request else { continue };
+            let owner = new.placement.owner;
+            self.stale_sessions.insert(owner);
+            self.recounted.insert(owner);
+            let rows = self.charge_rows(owner, new.facts, price)?;
+            self.add_to_share(request, &new.placement, new.facts, &rows)?;
+            charges.push((request, rows));
         }
-        let request = self.transaction.last_insert_rowid();
-        self.stale_sessions.insert(session);
-        self.recounted.insert(session);
-        let charges = self.stamp(request, session, facts, price)?;
-        self.add_to_share(request, &placement, facts, &charges)?;
-        Ok(Some(request))
+        self.insert_charges(&charges)?;
+        Ok(added)
     }
 
     /// Raises a stored request to what another copy of it says.

@@ -23,6 +23,7 @@ use crate::ledger::millis;
 use crate::ledger::recording::PriceRequest;
 use crate::ledger::recording::Recording;
 use crate::ledger::requests;
+use crate::ledger::requests::NewRequest;
 use crate::ledger::requests::StoredRequest;
 use crate::ledger::totals::Scope;
 use crate::money::Usd;
@@ -196,7 +197,8 @@ impl Recording<'_> {
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
-        self.statements()?.insert(facts, session, &placement, None)?;
+        let new = NewRequest { facts, origin_session: session, placement: placement.clone(), only: None };
+        self.statements()?.insert(&[new])?;
         let row = self.transaction.last_insert_rowid();
         self.transaction.execute("UPDATE request SET requests = 0 WHERE id = ?1", [row])?;
         self.touch(&placement);

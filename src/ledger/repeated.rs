@@ -33,11 +33,10 @@ impl<'ledger> Repeated<'ledger> {
     }
 
     /// Executes the statement with one value for each parameter; returns how many rows it changed.
-    pub(super) fn execute<const N: usize>(
+    pub(super) fn execute<'value>(
         &mut self,
-        values: [ValueRef<'_>; N],
+        values: impl Iterator<Item = ValueRef<'value>>,
     ) -> Result<usize, LedgerError> {
-        debug_assert_eq!(N, self.bound.len(), "each parameter has a value");
         for ((n, bound), value) in (1_usize..).zip(&mut self.bound).zip(values) {
             if bound.as_ref().is_none_or(|bound| ValueRef::from(bound) != value) {
                 self.statement.raw_bind_parameter(n, ToSqlOutput::Borrowed(value))?;

@@ -17,6 +17,7 @@ use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::appearances::OnlyAppearance;
 use crate::ledger::charges;
+use crate::ledger::charges::NumberedCharge;
 use crate::ledger::cursor::FileId;
 use crate::ledger::instant;
 use crate::ledger::millis;
@@ -109,28 +110,38 @@ pub(super) fn page(
     Ok(requests)
 }
 
-/// Completes a statement that stores a request; a known one keeps its place and all that is derived with it.
-macro_rules! insert_request {
-    ($otherwise:literal) => {
-        concat!(
-            "INSERT INTO request (key, key_kind, request_id, input, output, cache_read, cache_write,
-                 cache_write_5m, cache_write_1h, flags, complete, conflicting, at, sidechain, origin_session,
-                 branch, cwd, agent_id, agent, skill, mcp_server, client_version, owner, project, task,
-                 enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash, file, uuid, request_session,
-                 lines)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                 ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)",
-            $otherwise
-        )
-    };
+/// The columns that a request is stored with, in the order of [`NewRequest::values`].
+const COLUMNS: &str = "key, key_kind, request_id, input, output, cache_read, cache_write, cache_write_5m, cache_write_1h,
+    flags, complete, conflicting, at, sidechain, origin_session, branch, cwd, agent_id, agent, skill, mcp_server,
+    client_version, owner, project, task, enhancement, bound_agent, tags, user, command, ticket, pr, commit_hash,
+    file, uuid, request_session, lines";
+const N_COLUMNS: usize = 37;
+
+/// How many requests are stored by one statement, where there are as many: it opens the indexes once for all of them.
+pub(super) const STORED_AT_ONCE: usize = 16;
+
+/// A request that may not be there yet.
+#[derive(Debug)]
+pub(super) struct NewRequest<'record> {
+    pub(super) facts: &'record RequestFacts,
+    pub(super) origin_session: i64,
+    /// Where it belongs.
+    pub(super) placement: Placement,
+    /// Where it stands, if its row can hold that.
+    pub(super) only: Option<OnlyAppearance<'record>>,
 }
 
 /// What is asked and stored for each request of a transcript: to find each statement by its text again would cost more
 /// than some of them do.
 pub(super) struct Statements<'ledger> {
+    connection: &'ledger Connection,
     find: CachedStatement<'ledger>,
     insert: Repeated<'ledger>,
-    pub(super) charge: Repeated<'ledger>,
+    /// Stores several at once; once there are so many.
+    insert_many: Option<Repeated<'ledger>>,
+    charge: Repeated<'ledger>,
+    /// The same for charges.
+    charge_many: Option<Repeated<'ledger>>,
 }
 
 impl fmt::Debug for Statements<'_> {
@@ -142,9 +153,12 @@ impl fmt::Debug for Statements<'_> {
 impl<'ledger> Statements<'ledger> {
     pub(super) fn prepare(connection: &'ledger Connection) -> Result<Self, LedgerError> {
         Ok(Self {
+            connection,
             find: connection.prepare_cached(select_requests!("key = ?1 AND key_kind = ?2"))?,
-            insert: Repeated::prepare(connection, insert_request!(" ON CONFLICT DO NOTHING"))?,
-            charge: Repeated::prepare(connection, charges::INSERT)?,
+            insert: Repeated::prepare(connection, &insert_sql(1))?,
+            insert_many: None,
+            charge: Repeated::prepare(connection, &charges::insert_sql(1))?,
+            charge_many: None,
         })
     }
 
@@ -155,20 +169,76 @@ impl<'ledger> Statements<'ledger> {
         rows.next()?.map(stored).transpose()
     }
 
-    /// Stores a request, unless it is there; its number is that of the row inserted last. `placement` is where it
-    /// belongs, `only` where it stands, if its row can hold that.
-    ///
-    /// Returns whether it was stored.
-    pub(super) fn insert(
-        &mut self,
-        facts: &RequestFacts,
-        origin_session: i64,
-        placement: &Placement,
-        only: Option<OnlyAppearance<'_>>,
-    ) -> Result<bool, LedgerError> {
-        let flags = serde_json::to_string(&facts.flags)?;
-        Ok(self.insert.execute(columns(facts, &flags, origin_session, placement, only)?)? > 0)
+    /// Stores those of `new` that are not there; returns the numbers of those.
+    pub(super) fn insert(&mut self, new: &[NewRequest<'_>]) -> Result<Vec<Option<i64>>, LedgerError> {
+        let flags =
+            new.iter().map(|new| serde_json::to_string(&new.facts.flags)).collect::<Result<Vec<_>, _>>()?;
+        let mut values = Vec::with_capacity(N_COLUMNS * new.len());
+        for (new, flags) in new.iter().zip(&flags) {
+            values.extend(new.values(flags)?);
+        }
+        if new.len() < STORED_AT_ONCE {
+            let insert = |row: &[ValueRef<'_>]| {
+                let is_stored = self.insert.execute(row.iter().copied())? > 0;
+                Ok(is_stored.then(|| self.connection.last_insert_rowid()))
+            };
+            return values.chunks(N_COLUMNS).map(insert).collect();
+        }
+        let statement = match &mut self.insert_many {
+            Some(statement) => statement,
+            none => none.insert(Repeated::prepare(self.connection, &insert_sql(new.len()))?),
+        };
+        let n_stored = statement.execute(values.into_iter())?;
+        // SQLite numbers them one after the other.
+        let mut next = self.connection.last_insert_rowid() + 1 - i64::try_from(n_stored).unwrap_or(i64::MAX);
+        if n_stored == new.len() {
+            return Ok((next..).take(n_stored).map(Some).collect());
+        }
+        let mut number =
+            self.connection.prepare_cached("SELECT id FROM request WHERE key = ?1 AND key_kind = ?2")?;
+        let mut stored = Vec::with_capacity(new.len());
+        for new in new {
+            let (kind, text) = key_columns(&new.facts.key);
+            let id = number.query_row(params![text, kind], |row| row.get::<_, i64>(0))?;
+            // One that comes twice has the number that it got the first time.
+            let is_stored = n_stored > 0 && id == next;
+            next += i64::from(is_stored);
+            stored.push(is_stored.then_some(id));
+        }
+        Ok(stored)
     }
+
+    /// Stores charges, none of which is there.
+    pub(super) fn insert_charges(&mut self, charges: &[NumberedCharge<'_>]) -> Result<(), LedgerError> {
+        let mut many = charges.chunks_exact(STORED_AT_ONCE);
+        for charges in &mut many {
+            let statement = match &mut self.charge_many {
+                Some(statement) => statement,
+                none => none.insert(Repeated::prepare(self.connection, &charges::insert_sql(charges.len()))?),
+            };
+            statement.execute(charges.iter().flat_map(NumberedCharge::values))?;
+        }
+        for charge in many.remainder() {
+            self.charge.execute(charge.values().into_iter())?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns a statement that stores `n_rows` requests, and leaves those as they are that are there.
+fn insert_sql(n_rows: usize) -> String {
+    // Whatever fails fails the transaction: SQLite need not keep what would undo the statement alone, each page that it
+    // changes. (It would for numbers of our own too.)
+    format!(
+        "INSERT OR FAIL INTO request ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING",
+        places(n_rows, N_COLUMNS)
+    )
+}
+
+/// Returns the places of `n_rows` rows of values.
+pub(super) fn places(n_rows: usize, n_columns: usize) -> String {
+    let row = format!("({})", vec!["?"; n_columns].join(", "));
+    vec![row; n_rows].join(", ")
 }
 
 /// Stores the raised facts of a request that is there; `placement` is where it is.
@@ -179,8 +249,9 @@ pub(super) fn raise(
     placement: &Placement,
 ) -> Result<(), LedgerError> {
     // Nothing is returned by the statement: SQLite would make a table for that each time, which costs more than the rest.
-    let mut statement = transaction.prepare_cached(insert_request!(
-        " ON CONFLICT (key, key_kind) DO UPDATE SET
+    let mut statement = transaction.prepare_cached(&format!(
+        "INSERT INTO request ({COLUMNS}) VALUES {}
+         ON CONFLICT (key, key_kind) DO UPDATE SET
              request_id = excluded.request_id, input = excluded.input, output = excluded.output,
              cache_read = excluded.cache_read, cache_write = excluded.cache_write,
              cache_write_5m = excluded.cache_write_5m, cache_write_1h = excluded.cache_write_1h,
@@ -188,79 +259,78 @@ pub(super) fn raise(
              at = excluded.at, sidechain = excluded.sidechain, origin_session = excluded.origin_session,
              branch = excluded.branch, cwd = excluded.cwd, agent_id = excluded.agent_id,
              agent = excluded.agent, skill = excluded.skill, mcp_server = excluded.mcp_server,
-             client_version = excluded.client_version"
+             client_version = excluded.client_version",
+        places(1, N_COLUMNS)
     ))?;
     let flags = serde_json::to_string(&facts.flags)?;
-    let columns = columns(facts, &flags, origin_session, placement, None)?;
-    statement.execute(params_from_iter(columns.map(ToSqlOutput::Borrowed)))?;
+    let raised = NewRequest { facts, origin_session, placement: placement.clone(), only: None };
+    statement.execute(params_from_iter(raised.values(&flags)?.map(ToSqlOutput::Borrowed)))?;
     Ok(())
 }
 
-/// Returns the values of the columns that a request is stored with.
-fn columns<'row>(
-    facts: &'row RequestFacts,
-    flags: &'row str,
-    origin_session: i64,
-    placement: &'row Placement,
-    only: Option<OnlyAppearance<'row>>,
-) -> Result<[ValueRef<'row>; 37], LedgerError> {
-    let integer = ValueRef::Integer;
-    let flag = |flag| ValueRef::Integer(i64::from(flag));
-    let number = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
-    let text = |text: &'row Option<String>| ValueRef::from(text.as_deref());
-    let (kind, key) = key_columns(&facts.key);
-    let RawTokens { input, output, cache_read, cache_write, cache_write_5m, cache_write_1h } = facts.tokens;
-    let Origin {
-        timestamp,
-        sidechain,
-        session: _,
-        branch,
-        cwd,
-        agent_id,
-        agent,
-        skill,
-        mcp_server,
-        client_version,
-    } = &facts.origin;
-    Ok([
-        ValueRef::from(key),
-        integer(kind),
-        ValueRef::from(facts.request_id.as_ref().map(RequestId::as_str)),
-        integer(signed(input)?),
-        integer(signed(output)?),
-        integer(signed(cache_read)?),
-        integer(signed(cache_write)?),
-        integer(signed(cache_write_5m)?),
-        integer(signed(cache_write_1h)?),
-        ValueRef::from(flags),
-        flag(facts.complete),
-        flag(facts.conflicting),
-        integer(millis(*timestamp)),
-        flag(*sidechain),
-        integer(origin_session),
-        text(branch),
-        text(cwd),
-        text(agent_id),
-        text(agent),
-        text(skill),
-        text(mcp_server),
-        text(client_version),
-        integer(placement.owner),
-        number(placement.project),
-        number(placement.task),
-        text(&placement.enhancement),
-        text(&placement.agent),
-        text(&placement.tags),
-        text(&placement.user),
-        text(&placement.command),
-        text(&placement.ticket),
-        text(&placement.pr),
-        text(&placement.commit),
-        number(only.map(|only| only.file.0)),
-        ValueRef::from(only.and_then(|only| only.uuid)),
-        ValueRef::from(only.and_then(|only| only.request_session).map(SessionId::as_str)),
-        number(only.map(|only| signed(only.n_lines)).transpose()?),
-    ])
+impl NewRequest<'_> {
+    /// Returns the values of the columns that it is stored with.
+    fn values<'row>(&'row self, flags: &'row str) -> Result<[ValueRef<'row>; N_COLUMNS], LedgerError> {
+        let Self { facts, origin_session, placement, only } = self;
+        let integer = ValueRef::Integer;
+        let flag = |flag| ValueRef::Integer(i64::from(flag));
+        let number = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
+        let text = |text: &'row Option<String>| ValueRef::from(text.as_deref());
+        let (kind, key) = key_columns(&facts.key);
+        let RawTokens { input, output, cache_read, cache_write, cache_write_5m, cache_write_1h } =
+            facts.tokens;
+        let Origin {
+            timestamp,
+            sidechain,
+            session: _,
+            branch,
+            cwd,
+            agent_id,
+            agent,
+            skill,
+            mcp_server,
+            client_version,
+        } = &facts.origin;
+        Ok([
+            ValueRef::from(key),
+            integer(kind),
+            ValueRef::from(facts.request_id.as_ref().map(RequestId::as_str)),
+            integer(signed(input)?),
+            integer(signed(output)?),
+            integer(signed(cache_read)?),
+            integer(signed(cache_write)?),
+            integer(signed(cache_write_5m)?),
+            integer(signed(cache_write_1h)?),
+            ValueRef::from(flags),
+            flag(facts.complete),
+            flag(facts.conflicting),
+            integer(millis(*timestamp)),
+            flag(*sidechain),
+            integer(*origin_session),
+            text(branch),
+            text(cwd),
+            text(agent_id),
+            text(agent),
+            text(skill),
+            text(mcp_server),
+            text(client_version),
+            integer(placement.owner),
+            number(placement.project),
+            number(placement.task),
+            text(&placement.enhancement),
+            text(&placement.agent),
+            text(&placement.tags),
+            text(&placement.user),
+            text(&placement.command),
+            text(&placement.ticket),
+            text(&placement.pr),
+            text(&placement.commit),
+            number(only.map(|only| only.file.0)),
+            ValueRef::from(only.and_then(|only| only.uuid)),
+            ValueRef::from(only.and_then(|only| only.request_session).map(SessionId::as_str)),
+            number(only.map(|only| signed(only.n_lines)).transpose()?),
+        ])
+    }
 }
 
 pub(super) fn key_columns(key: &RequestKey) -> (i64, &str) {

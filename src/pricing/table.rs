@@ -285,6 +285,30 @@ mod tests {
     }
 
     #[test]
+    fn an_id_that_is_found_as_it_is_written_means_the_same_when_it_is_taken_apart() {
+        let own = project(
+            r#"{"models":[{"id":"claude-opus-4-8-fast","pricing":{"input":1,"output":2}},
+                          {"id":"Claude-Sonnet-4-5","aliases":["claude-haiku-4-5:batch"],"pricing":{"input":1,"output":2}}]}"#,
+        );
+        let ids =
+            include_str!("../../fixtures/known-ids.txt").lines().filter_map(|line| line.split_once('\t'));
+        let ids = ids.map(|(_, id)| id).chain([
+            "claude-opus-4-8-fast",
+            "claude-haiku-4-5:batch",
+            "CLAUDE-SONNET-4-5",
+        ]);
+        let mut n_found = 0;
+        for id in ids {
+            for table in [PriceTable::built_in(), &own.table] {
+                let Some(found) = table.find_as_written(id) else { continue };
+                assert_eq!(format!("{found:?}"), format!("{:?}", table.get_by_pattern(id).unwrap()), "{id}");
+                n_found += 1;
+            }
+        }
+        assert!(n_found > 30, "{n_found}");
+    }
+
+    #[test]
     fn known_ids_need_no_regex() {
         let table = PriceTable::built_in();
         for line in

@@ -60,18 +60,31 @@ pub struct Rules {
     pub order: Vec<Origin>,
     /// Who made requests of which nobody said it.
     pub user: Option<String>,
-    ticket: Option<Regex>,
-    enhancement: Option<Regex>,
+    ticket: Option<Pattern>,
+    enhancement: Option<Pattern>,
 }
+
+/// A pattern of branches. The built-in ones are compiled when a branch is first asked that is no trunk: many projects
+/// have no other, and a hook would wait for it.
+#[derive(Debug, Clone)]
+enum Pattern {
+    BuiltIn(&'static LazyLock<Regex>),
+    Own(Regex),
+}
+
+static TICKET: LazyLock<Regex> =
+    LazyLock::new(|| compile(DEFAULT_TICKET).expect("a pattern of this file compiles"));
+static ENHANCEMENT: LazyLock<Regex> =
+    LazyLock::new(|| compile_whole(DEFAULT_ENHANCEMENT).expect("a pattern of this file compiles"));
 
 impl Default for Rules {
     fn default() -> Self {
-        static PATTERNS: LazyLock<(Regex, Regex)> = LazyLock::new(|| {
-            let pattern = |text: Result<Regex, PatternError>| text.expect("a pattern of this file compiles");
-            (pattern(compile(DEFAULT_TICKET)), pattern(compile_whole(DEFAULT_ENHANCEMENT)))
-        });
-        let (ticket, enhancement) = PATTERNS.clone();
-        Self { order: Origin::ALL.to_vec(), user: None, ticket: Some(ticket), enhancement: Some(enhancement) }
+        Self {
+            order: Origin::ALL.to_vec(),
+            user: None,
+            ticket: Some(Pattern::BuiltIn(&TICKET)),
+            enhancement: Some(Pattern::BuiltIn(&ENHANCEMENT)),
+        }
     }
 }
 
@@ -100,12 +113,12 @@ impl Rules {
         let ticket = match ticket {
             None => self.ticket,
             Some("") => None,
-            Some(pattern) => Some(compile(pattern)?),
+            Some(pattern) => Some(Pattern::Own(compile(pattern)?)),
         };
         let enhancement = match enhancement {
             None => self.enhancement,
             Some("") => None,
-            Some(pattern) => Some(compile_whole(pattern)?),
+            Some(pattern) => Some(Pattern::Own(compile_whole(pattern)?)),
         };
         Ok(Self { ticket, enhancement, ..self })
     }
@@ -138,8 +151,12 @@ fn compile_whole(pattern: &str) -> Result<Regex, PatternError> {
     compile(pattern).and_then(|_| compile(&format!("^(?:{pattern})$")))
 }
 
-fn found(pattern: Option<&Regex>, branch: &str) -> Option<String> {
-    let captures = pattern?.captures(branch)?;
+fn found(pattern: Option<&Pattern>, branch: &str) -> Option<String> {
+    let regex = match pattern? {
+        Pattern::BuiltIn(regex) => regex,
+        Pattern::Own(regex) => regex,
+    };
+    let captures = regex.captures(branch)?;
     let name = captures.iter().skip(1).flatten().next().or_else(|| captures.get(0))?.as_str().trim();
     let is_name = !name.is_empty() && name.len() <= MAX_NAME_BYTES && !name.contains(char::is_control);
     is_name.then(|| name.to_owned())

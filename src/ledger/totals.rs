@@ -30,8 +30,9 @@ pub(super) const OF_TASK: &str = "coalesce(task.enhancement,
 pub(super) const HAS_COST: &str = "(EXISTS (SELECT 1 FROM request WHERE request.task = task.id)
     OR EXISTS (SELECT 1 FROM foreign_figures WHERE foreign_figures.task = task.id AND adopted))";
 
-/// What sessions spent for a task beyond their requests; their shares of it must be summed up.
-const NOT_ITEMISED_OF_TASK: &str = "request.key_kind > 2 AND request.key_kind = 4 AND request.task = ?1
+/// What sessions spent for a task beyond their requests; their shares of it must be summed up. The plus makes SQLite look
+/// at the few rows of no transcript instead of all of the task.
+const NOT_ITEMISED_OF_TASK: &str = "request.key_kind > 2 AND request.key_kind = 4 AND +request.task = ?1
     AND request.owner IN (SELECT session FROM share WHERE task = ?1)";
 
 /// Which requests a question is about.

@@ -21,10 +21,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export HOME="$work/home" CMAT_HOME="$work/cmat" CMAT_DEADLINE_MS=600000 CMAT_NOW=2026-11-21T12:00:00Z
 export CLAUDE_CONFIG_DIR="$HOME/.claude" CMAT_CURRENT_TASK_ID=task_1 TZ=UTC
-mkdir -p "$HOME/.claude" "$work/project/.claude/data"
+mkdir -p "$HOME/.claude" "$work/project/.claude/data" "$work/whole"
 cd "$work/project"
 echo '{"tasks":[{"id":"task_1","metadata":{}}]}' >.claude/data/task_queue.json
-transcripts "$work" whole 1 1000 3200
+transcripts "$work/whole" s 1 1000 3200
 
 # counted NAME COMMAND…: prints the name and how many thousand instructions the command takes, on one core.
 counted() {
@@ -35,9 +35,9 @@ counted() {
 printf '{"session_id":"s-1","transcript_path":"%s","cwd":"%s","hook_event_name":"SessionEnd","reason":"other"}\n' \
     "$work/s-1.jsonl" "$PWD" >"$work/told"
 {
-    head -n 4950 "$work/whole-1.jsonl" >"$work/s-1.jsonl"
+    head -n 4950 "$work/whole/s-1.jsonl" >"$work/s-1.jsonl"
     counted hook-never-read "$cmat" hook session-end
-    tail -n +4951 "$work/whole-1.jsonl" >>"$work/s-1.jsonl"
+    tail -n +4951 "$work/whole/s-1.jsonl" >>"$work/s-1.jsonl"
     counted hook-grown "$cmat" hook session-end
     counted statusline "$cmat" statusline
 } >"$work/counts"

@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 64 << 10;
 pub(super) fn client_counts(line: &[u8], at: Option<Timestamp>) -> Vec<ClientCount> {
     let mut found = Vec::new();
     if let Some(at) = at {
-        each_record::<Own<'_>>(&readable(line), |_own, text| found.extend(client_count(text, at)));
+        each_record::<Own<'_>>(line, |_own, text| found.extend(client_count(text, at)));
     }
     found
 }
@@ -40,7 +40,7 @@ pub(super) fn last_time(lines: &[u8], finder: &Finder) -> Option<Timestamp> {
         let line = &body[start..];
         let mut time = None;
         if finder.may_hold_timestamp(line) {
-            each_record::<Own<'_>>(&readable(line), |own, _text| {
+            each_record::<Own<'_>>(line, |own, _text| {
                 time = request::timestamp(&own.timestamp).or(time);
             });
         }
@@ -52,8 +52,8 @@ pub(super) fn last_time(lines: &[u8], finder: &Finder) -> Option<Timestamp> {
     None
 }
 
-fn client_count(text: &str, at: Timestamp) -> Option<ClientCount> {
-    let line: Value = (text.len() <= MAX_BYTES).then(|| serde_json::from_str(text).ok())??;
+fn client_count(text: &[u8], at: Timestamp) -> Option<ClientCount> {
+    let line: Value = (text.len() <= MAX_BYTES).then(|| serde_json::from_str(&readable(text)).ok())??;
     if line["type"] != "cost-state" {
         return None;
     }
@@ -69,7 +69,7 @@ fn client_count(text: &str, at: Timestamp) -> Option<ClientCount> {
 }
 
 fn counted(model: &Value) -> Option<ModelCount> {
-    let stated = |key: &str| whole_number(&model[key].as_number()?.to_string());
+    let stated = |key: &str| whole_number(model[key].as_number()?.to_string().as_bytes());
     let optional = |key: &str| if model[key].is_null() { Some(0) } else { stated(key) };
     Some(ModelCount {
         tokens: RawTokens {

@@ -11,6 +11,7 @@ mod find;
 mod json;
 mod lines;
 mod notes;
+mod parser;
 mod records;
 mod request;
 mod skipped;
@@ -40,7 +41,6 @@ use self::lines::Lines;
 use self::lines::Part;
 use self::notes::Note;
 use self::records::each_record;
-use self::records::readable;
 use self::request::ASSISTANT;
 
 pub use self::notes::Prompt;
@@ -206,7 +206,7 @@ impl Scan {
                 }
             } else if may_be_note {
                 let n_before = || memchr_iter(b'\n', &lines[start..marked.line.start]).count() as u64;
-                self.read_notes(&readable(line), n_before, found);
+                self.read_notes(line, n_before, found);
             }
         }
         self.pass(&lines[start..], found);
@@ -228,7 +228,7 @@ impl Scan {
 
     /// Notes what a line that need hold no usage says of its session; `n_before` are the lines before it that are not
     /// counted yet.
-    fn read_notes(&self, line: &str, n_before: impl Fn() -> u64, found: &mut Found) {
+    fn read_notes(&self, line: &[u8], n_before: impl Fn() -> u64, found: &mut Found) {
         each_record(line, |note: Box<Note<'_>>, _| {
             if notes::is_broken_off(&note) {
                 let line = self.position.line + n_before() + 1;
@@ -241,15 +241,14 @@ impl Scan {
 
     /// Reads a line without its line end; returns its time, if it is nothing but an answer that states one.
     fn read_line(&mut self, line: &[u8], may_be_note: bool, found: &mut Found) -> Option<Timestamp> {
-        let text = readable(line);
         if may_be_note {
-            self.read_notes(&text, || 0, found);
+            self.read_notes(line, || 0, found);
         }
         let mut n_records = 0;
         let mut answer = None;
-        let is_whole = each_record(&text, |entry: Box<Entry<'_>>, text| {
+        let is_whole = each_record(line, |entry: Box<Entry<'_>>, text| {
             n_records += 1;
-            self.note_own(text.as_bytes(), self.position.offset, found);
+            self.note_own(text, self.position.offset, found);
             let time = request::timestamp(&entry.answer.timestamp);
             match request::usage_record(&entry, text, &self.session, time.or(self.previous)) {
                 Ok(None) => return,
@@ -271,7 +270,7 @@ impl Scan {
 
     /// Reads what stands after the last line end, if it is whole; else returns what keeps it from being read.
     fn read_rest(&mut self, rest: &[u8], found: &mut Found) -> Option<Skipped> {
-        let is_whole = each_record(&readable(rest), |_: Box<Own<'_>>, _| {});
+        let is_whole = each_record(rest, |_: Box<Own<'_>>, _| {});
         if !is_whole {
             return Some(self.skip(SkipReason::NotJson));
         }
@@ -290,7 +289,7 @@ impl Scan {
         if !self.seeks_own || offset >= OWN_BYTES || !self.finder.may_hold_timestamp(line) {
             return;
         }
-        each_record(&readable(line), |own: Box<Own<'_>>, _| {
+        each_record(line, |own: Box<Own<'_>>, _| {
             if own.uuid.text().is_some() {
                 return;
             }
@@ -358,7 +357,7 @@ pub fn holds_usage(lines: &[u8]) -> bool {
         if !finder.may_hold_usage(&marked, line) {
             continue;
         }
-        each_record(&readable(line), |entry: Box<Entry<'_>>, text| {
+        each_record(line, |entry: Box<Entry<'_>>, text| {
             is_found |= !matches!(request::usage_record(&entry, text, &session, None), Ok(None));
         });
         if is_found {
@@ -383,7 +382,7 @@ pub fn named_session<R: BufRead>(input: R) -> io::Result<Option<SessionId>> {
             break;
         }
         let mut session = None;
-        each_record(&readable(&line), |own: Box<Own<'_>>, _| {
+        each_record(&line, |own: Box<Own<'_>>, _| {
             session = session.take().or(own.session.text().and_then(|text| SessionId::new(text).ok()));
         });
         if session.is_some() {

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::json::Leaf;
 use super::json::Object;
 use super::json::Prompt as Said;
+use super::json::Spelled;
 use super::json::shape;
+use super::parser::Text;
 use super::request;
 use super::tail::ECHOES;
 use crate::id::SessionId;
@@ -51,23 +53,23 @@ pub struct PullRequest {
 shape! {
     /// A line as far as it is a prompt or tells of a pull request.
     Note {
-        kind: Leaf<'line> = "type",
-        session: Leaf<'line> = "sessionId",
-        timestamp: Leaf<'line> = "timestamp",
-        is_meta: Leaf<'line> = "isMeta",
-        is_compact_summary: Leaf<'line> = "isCompactSummary",
-        is_sidechain: Leaf<'line> = "isSidechain",
-        agent_id: Leaf<'line> = "agentId",
-        message: Object<Message<'line>> = "message",
-        number: Option<&'line serde_json::value::RawValue> = "prNumber",
-        repository: Leaf<'line> = "prRepository",
+        kind: Leaf<'line> = b"type",
+        session: Leaf<'line> = b"sessionId",
+        timestamp: Leaf<'line> = b"timestamp",
+        is_meta: Leaf<'line> = b"isMeta",
+        is_compact_summary: Leaf<'line> = b"isCompactSummary",
+        is_sidechain: Leaf<'line> = b"isSidechain",
+        agent_id: Leaf<'line> = b"agentId",
+        message: Object<Message<'line>> = b"message",
+        number: Spelled<'line> = b"prNumber",
+        repository: Leaf<'line> = b"prRepository",
     }
 }
 
 shape! {
     /// `message` of a prompt.
     Message {
-        content: Said<'line> = "content",
+        content: Said<'line> = b"content",
     }
 }
 
@@ -80,19 +82,21 @@ pub(super) fn prompt(note: &Note<'_>, session: &SessionId) -> Option<Prompt> {
             .iter()
             .all(|flag| **flag != Leaf::True)
         && note.agent_id.text().is_none();
-    let said = note.message.0.as_deref().filter(|_| is_a_persons)?.content.0.text();
-    let is_echo = |said: &str| ECHOES.iter().chain(&CLIENTS_OWN).any(|echo| said.starts_with(echo));
-    if said.is_some_and(is_echo) {
+    let said = note.message.0.as_deref().filter(|_| is_a_persons)?.content.0;
+    let beginning = said.map(Text::beginning).unwrap_or_default();
+    if ECHOES.iter().chain(&CLIENTS_OWN).any(|echo| beginning.starts_with(echo)) {
         return None;
     }
     let (session, at) = whose(note, session)?;
-    Some(Prompt { session, at, command: said.and_then(command) })
+    let command = said.filter(|_| beginning.starts_with(COMMAND)).and_then(|said| command(&said.said()));
+    Some(Prompt { session, at, command })
 }
 
 /// Returns whether a record says that the answer before it broke off, so that nobody knows all that is to be paid for it.
 pub(super) fn is_broken_off(note: &Note<'_>) -> bool {
-    let says =
-        |message: &Message<'_>| message.content.0.text().is_some_and(|text| text.starts_with(BROKEN_OFF));
+    let says = |message: &Message<'_>| {
+        message.content.0.is_some_and(|said| said.beginning().starts_with(BROKEN_OFF))
+    };
     note.kind.text() == Some("user")
         && note.is_meta == Leaf::True
         && note.message.0.as_deref().is_some_and(says)
@@ -103,7 +107,7 @@ pub(super) fn pull_request(note: &Note<'_>, session: &SessionId) -> Option<PullR
     if note.kind.text() != Some("pr-link") {
         return None;
     }
-    let number: u32 = note.number?.get().parse().ok()?;
+    let number: u32 = std::str::from_utf8(note.number.0?).ok()?.parse().ok()?;
     let repository = note.repository.text().and_then(name).unwrap_or_default();
     let (session, at) = whose(note, session)?;
     Some(PullRequest { session, at, name: format!("{repository}#{number}") })

@@ -4,26 +4,32 @@
 use std::borrow::Cow;
 
 use memchr::memmem;
-use serde_json::Deserializer;
 
 use super::json::Object;
 use super::json::Shape;
+use super::json::Value as _;
+use super::parser::Parser;
+use super::parser::decoded;
+use super::parser::escaped_unit;
 
 /// How often reading begins again behind a tear, so that no line takes more than this many passes.
 const MAX_TEARS: usize = 16;
 
 /// How a record begins. A torn one is given up, and reading goes on at the next of these.
-const BEGINNINGS: [&str; 5] =
-    [r#"{"parentUuid""#, r#"{"type""#, r#"{"sessionId""#, r#"{"uuid""#, r#"{"isSidechain""#];
+const BEGINNINGS: [&[u8]; 5] =
+    [br#"{"parentUuid""#, br#"{"type""#, br#"{"sessionId""#, br#"{"uuid""#, br#"{"isSidechain""#];
+
+/// What some editors write before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Calls `found` for each whole record of `line`, in order, with the text it was read from.
 ///
 /// Returns whether the line was whole; if not, what could not be read was left out.
 pub(super) fn each_record<'line, S: Shape<'line>>(
-    line: &'line str,
-    mut found: impl FnMut(Box<S>, &'line str),
+    line: &'line [u8],
+    mut found: impl FnMut(Box<S>, &'line [u8]),
 ) -> bool {
-    let mut rest = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let mut rest = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     for n_tears in 0..MAX_TEARS {
         let Some(torn) = each_whole_record(rest, &mut found) else { return n_tears == 0 };
         match next_beginning(torn) {
@@ -36,33 +42,33 @@ pub(super) fn each_record<'line, S: Shape<'line>>(
 
 /// Returns what follows the last whole record, if anything does.
 fn each_whole_record<'line, S: Shape<'line>>(
-    text: &'line str,
-    found: &mut impl FnMut(Box<S>, &'line str),
-) -> Option<&'line str> {
-    let mut records = Deserializer::from_str(text).into_iter::<Object<S>>();
-    let mut start = 0;
-    while let Some(record) = records.next() {
-        let Ok(Object(record)) = record else { return Some(&text[start..]) };
-        let end = records.byte_offset();
+    text: &'line [u8],
+    found: &mut impl FnMut(Box<S>, &'line [u8]),
+) -> Option<&'line [u8]> {
+    let mut parser = Parser::new(text);
+    loop {
+        parser.skip_whitespace();
+        let start = parser.at();
+        let first = parser.peek()?;
+        let Ok(Object(record)) = Object::parse(&mut parser) else { return Some(&text[start..]) };
         if let Some(record) = record {
-            found(record, text[start..end].trim());
+            found(record, &text[start..parser.at()]);
+        } else if !matches!(first, b'"' | b'[') && !parser.is_at_an_end() {
+            return Some(&text[start..]);
         }
-        start = end;
     }
-    None
 }
 
 /// Returns where the next record begins, after the one that `torn` begins with.
-fn next_beginning(torn: &str) -> Option<usize> {
-    memmem::find_iter(torn.as_bytes(), b"{\"")
+fn next_beginning(torn: &[u8]) -> Option<usize> {
+    memmem::find_iter(torn, b"{\"")
         .find(|&at| at > 0 && BEGINNINGS.iter().any(|beginning| torn[at..].starts_with(beginning)))
 }
 
 /// Returns the text of a line, with U+FFFD for bytes that are not UTF-8 and for halves of surrogate pairs, which
 /// JavaScript writes where it cut a string in the middle of a character.
 pub(super) fn readable(line: &[u8]) -> Cow<'_, str> {
-    // `from_utf8` is many times faster than `from_utf8_lossy`, and nearly every line is UTF-8.
-    let text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
+    let text = decoded(line);
     let has_surrogates =
         [b"\\ud", b"\\uD"].iter().any(|escape| memmem::find(text.as_bytes(), *escape).is_some());
     if has_surrogates { Cow::Owned(without_lone_surrogates(&text)) } else { text }
@@ -74,7 +80,8 @@ fn without_lone_surrogates(text: &str) -> String {
     while let Some(at) = rest.find('\\') {
         mended.push_str(&rest[..at]);
         rest = &rest[at..];
-        let length = match (escaped_unit(rest), rest.get(6..).and_then(escaped_unit)) {
+        let next = rest.as_bytes().get(6..).and_then(escaped_unit);
+        let length = match (escaped_unit(rest.as_bytes()), next) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
             (Some(0xd800..=0xdfff), _) => {
                 mended.push_str("\\ufffd");
@@ -91,12 +98,6 @@ fn without_lone_surrogates(text: &str) -> String {
     mended
 }
 
-/// Returns the UTF-16 unit that `text` begins with, if it begins with a `\u` escape.
-fn escaped_unit(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    if digits.starts_with('+') { None } else { u16::from_str_radix(digits, 16).ok() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::entry::Own;
@@ -105,8 +106,8 @@ mod tests {
     /// Joins the `uuid`s of a line's whole records, and tells if there was nothing else.
     fn check(line: &str, uuids: &str, is_whole: bool) {
         let mut found = Vec::new();
-        let whole = each_record(line, |own: Box<Own<'_>>, text| {
-            assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
+        let whole = each_record(line.as_bytes(), |own: Box<Own<'_>>, text| {
+            assert!(text.starts_with(b"{") && text.ends_with(b"}"), "{}", text.escape_ascii());
             found.push(own.uuid.text().unwrap_or("-").to_owned());
         });
         assert_eq!((found.join(" ").as_str(), whole), (uuids, is_whole), "{line}");

@@ -14,9 +14,10 @@ use super::entry::Answer;
 use super::entry::Counts;
 use super::entry::Entry;
 use super::entry::Message;
-use super::entry::Number;
 use super::entry::Usage;
 use super::json::Leaf;
+use super::json::Spelled;
+use super::records::readable;
 use super::skipped::SkipReason;
 use crate::id::IdError;
 use crate::id::MessageId;
@@ -88,14 +89,15 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
     }
 
     /// Returns what makes the answer known: its id, else the line's, else a hash of the text it was read from.
-    fn key(&self, text: &str) -> Result<RequestKey, SkipReason> {
+    fn key(&self, text: &[u8]) -> Result<RequestKey, SkipReason> {
         if let Some(id) = self.message.id.text() {
             return identifier("message.id", id, MessageId::new).map(RequestKey::Message);
         }
         if let Some(uuid) = self.uuid() {
             return identifier("uuid", uuid, MessageId::new).map(RequestKey::Line);
         }
-        let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String =
+            Sha256::digest(&*readable(text)).iter().map(|byte| format!("{byte:02x}")).collect();
         identifier("message.id", &hash, MessageId::new).map(RequestKey::Hash)
     }
 
@@ -119,7 +121,8 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         let usage = self.usage;
         let requested = &self.answer.requested_model;
         let model = self.message.model.text().or(requested.text()).unwrap_or(UNNAMED_MODEL);
-        let searches = usage.server_tool_use.0.as_deref().and_then(|tools| tools.web_search_requests);
+        let tools = usage.server_tool_use.0.as_deref();
+        let searches = tools.map(|tools| tools.web_search_requests);
         Ok(Flags {
             stop_reason: kept(&self.message.stop_reason),
             model: identifier("message.model", model, ModelId::new)?,
@@ -127,7 +130,7 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
             speed: kept(&usage.speed),
             service_tier: kept(&usage.service_tier),
             inference_geo: kept(&usage.inference_geo),
-            web_search_requests: count("web_search_requests", searches)?,
+            web_search_requests: count("web_search_requests", searches.unwrap_or_default())?,
             iterations: iterations(usage)?,
             empty_content: self.message.content == Leaf::EmptyList,
         })
@@ -140,7 +143,7 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
 /// states none.
 pub(super) fn usage_record(
     entry: &Entry<'_>,
-    text: &str,
+    text: &[u8],
     session: &SessionId,
     time: Option<Timestamp>,
 ) -> Result<Option<UsageRecord>, SkipReason> {
@@ -176,13 +179,15 @@ pub(super) fn timestamp(text: &Leaf<'_>) -> Option<Timestamp> {
 
 fn tokens(counts: &Counts<'_>) -> Result<RawTokens, SkipReason> {
     let split = counts.split.0.as_deref();
+    let five_minutes = split.map(|split| split.five_minutes).unwrap_or_default();
+    let one_hour = split.map(|split| split.one_hour).unwrap_or_default();
     Ok(RawTokens {
         input: count("input_tokens", counts.input)?,
         output: count("output_tokens", counts.output)?,
         cache_read: count("cache_read_input_tokens", counts.cache_read)?,
         cache_write: count("cache_creation_input_tokens", counts.cache_write)?,
-        cache_write_5m: count("ephemeral_5m_input_tokens", split.and_then(|split| split.five_minutes))?,
-        cache_write_1h: count("ephemeral_1h_input_tokens", split.and_then(|split| split.one_hour))?,
+        cache_write_5m: count("ephemeral_5m_input_tokens", five_minutes)?,
+        cache_write_1h: count("ephemeral_1h_input_tokens", one_hour)?,
     })
 }
 
@@ -200,20 +205,27 @@ fn iterations(usage: &Usage<'_>) -> Result<Vec<Iteration>, SkipReason> {
 }
 
 /// Returns a count; one that is missing or `null` is 0.
-fn count(field: &'static str, number: Number<'_>) -> Result<u64, SkipReason> {
-    number.map_or(Some(0), |number| whole_number(number.get())).ok_or(SkipReason::BadCount { field })
+fn count(field: &'static str, number: Spelled<'_>) -> Result<u64, SkipReason> {
+    number.0.map_or(Some(0), whole_number).ok_or(SkipReason::BadCount { field })
 }
 
 /// Returns the number that `text` spells, if it is whole and from 0 to [`MAX_TOKENS`]; `4.0` and `1e3` are whole.
-pub(super) fn whole_number(text: &str) -> Option<u64> {
-    let number = if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()?
-    } else {
-        let decimal = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()?;
-        if !decimal.is_integer() {
-            return None;
+pub(super) fn whole_number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    });
+    let number = match digits {
+        Some(_) if text.is_empty() => return None,
+        Some(number) => number,
+        None => {
+            let text = std::str::from_utf8(text).ok()?;
+            let decimal = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()?;
+            if !decimal.is_integer() {
+                return None;
+            }
+            decimal.to_u64()?
         }
-        decimal.to_u64()?
     };
     (number <= MAX_TOKENS).then_some(number)
 }
@@ -248,7 +260,7 @@ mod tests {
 
     #[test]
     fn counts_are_whole_numbers_in_any_spelling() {
-        let check = |text, count| assert_eq!(whole_number(text), count, "{text}");
+        let check = |text: &str, count| assert_eq!(whole_number(text.as_bytes()), count, "{text}");
         check("0", Some(0));
         check("-0", Some(0));
         check("4.0", Some(4));

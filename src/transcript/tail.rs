@@ -5,8 +5,8 @@ use memchr::memrchr;
 use super::entry::Turn;
 use super::find::Finder;
 use super::json::Leaf;
+use super::parser::Text;
 use super::records::each_record;
-use super::records::readable;
 use super::request::SYNTHETIC_MODEL;
 
 /// How the lines that were read leave the conversation.
@@ -50,7 +50,7 @@ pub(super) fn tail(lines: &[u8], finder: &Finder) -> Tail {
 fn tail_of_line(line: &[u8], finder: &Finder) -> Tail {
     let mut tail = Tail::Unchanged;
     if finder.may_turn(line) {
-        each_record(&readable(line), |turn: Box<Turn<'_>>, _| match tail_of_turn(&turn) {
+        each_record(line, |turn: Box<Turn<'_>>, _| match tail_of_turn(&turn) {
             Tail::Unchanged => {}
             told => tail = told,
         });
@@ -64,11 +64,16 @@ fn tail_of_turn(turn: &Turn<'_>) -> Tail {
         Some("user") if turn.is_meta == Leaf::True || turn.is_compact_summary == Leaf::True => {
             Tail::Unchanged
         }
-        Some("user") => match said.and_then(|said| said.content.0.text()) {
-            Some(text) if ECHOES.iter().any(|echo| text.starts_with(echo)) => Tail::Unchanged,
-            Some(STOPPED_AT_A_TOOL) => Tail::Answered,
-            _ => Tail::Unanswered,
-        },
+        Some("user") => {
+            let said = said.and_then(|said| said.content.0).map(Text::beginning).unwrap_or_default();
+            if ECHOES.iter().any(|echo| said.starts_with(echo)) {
+                Tail::Unchanged
+            } else if said == STOPPED_AT_A_TOOL {
+                Tail::Answered
+            } else {
+                Tail::Unanswered
+            }
+        }
         // An API error ends the turn. Other lines of the client's own, such as "No response requested." after a
         // killed session was resumed, answer nothing.
         Some("assistant") if turn.is_api_error == Leaf::True => Tail::Answered,

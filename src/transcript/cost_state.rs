@@ -93,9 +93,9 @@ mod tests {
 
     fn check(lines: &str, expected: &[(&str, &str, u64)]) {
         let mut found = Vec::new();
-        let (bytes, finder) = (lines.as_bytes(), Finder::new());
+        let (bytes, finder) = (lines.as_bytes(), Finder::get());
         for marked in finder.marked(bytes).filter(Marked::may_be_cost_state) {
-            let at = last_time(&bytes[..marked.line.start], &finder);
+            let at = last_time(&bytes[..marked.line.start], finder);
             found.extend(client_counts(&bytes[marked.line.clone()], at));
         }
         let found: Vec<_> = found

@@ -84,19 +84,16 @@ mod tests {
     const SILENT: &[u8] = b"{\"type\":\"mode\"}\n";
 
     fn check(parts: &[&[u8]]) {
-        let finder = Finder::new();
+        let finder = Finder::get();
         let mut ending = Ending::default();
         ending.answered(Timestamp::UNIX_EPOCH);
         for part in parts {
-            ending.add(part, &finder);
+            ending.add(part, finder);
         }
         assert!(ending.behind.len() <= MAX_KEPT);
-        assert_eq!(ending.take_tail(&finder), Tail::Unanswered);
-        assert_eq!(
-            ending.time(&finder).map(|time| time.to_string()).as_deref(),
-            Some("2026-11-20T12:00:00Z")
-        );
-        assert_eq!(ending.take_tail(&finder), Tail::Unchanged);
+        assert_eq!(ending.take_tail(finder), Tail::Unanswered);
+        assert_eq!(ending.time(finder).map(|time| time.to_string()).as_deref(), Some("2026-11-20T12:00:00Z"));
+        assert_eq!(ending.take_tail(finder), Tail::Unchanged);
     }
 
     #[test]

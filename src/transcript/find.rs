@@ -4,6 +4,7 @@
 //! All marks are searched in one pass over the bytes.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use aho_corasick::Span;
 use aho_corasick::packed;
@@ -21,7 +22,7 @@ const ESCAPE: u8 = 1 << 1 | 1 << 2;
 const NOTE: u8 = 1 << 3 | 1 << 4;
 const COST_STATE: u8 = 1 << 5;
 
-/// Searches for what marks a line, built once for a transcript.
+/// Searches for what marks a line.
 #[derive(Debug)]
 pub(super) struct Finder {
     /// All marks at once; `None` on processors without the instructions for it.
@@ -37,8 +38,13 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    /// Returns a finder.
-    pub(super) fn new() -> Self {
+    /// Returns the finder, which is made when it is first asked for.
+    pub(super) fn get() -> &'static Self {
+        static FINDER: LazyLock<Finder> = LazyLock::new(Finder::new);
+        &FINDER
+    }
+
+    fn new() -> Self {
         Self {
             marks: packed::Searcher::new(MARKS),
             escapes: [br"\u006", br"\u007"].map(memmem::Finder::new),

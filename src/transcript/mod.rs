@@ -23,7 +23,6 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 use std::io;
 use std::io::BufRead;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use memchr::memchr_iter;
@@ -121,7 +120,7 @@ impl<R: BufRead> Reader<R> {
     /// name none.
     pub fn new(input: R, from: Position, session: SessionId) -> Self {
         let scan = Scan {
-            finder: Arc::new(Finder::new()),
+            finder: Finder::get(),
             position: from,
             session,
             previous: None,
@@ -161,8 +160,8 @@ impl<R: BufRead> Reader<R> {
             }
         }
         found.slice.end = self.scan.position;
-        found.slice.tail = self.scan.ending.take_tail(&self.scan.finder);
-        found.slice.last_time = self.scan.ending.time(&self.scan.finder);
+        found.slice.tail = self.scan.ending.take_tail(self.scan.finder);
+        found.slice.last_time = self.scan.ending.time(self.scan.finder);
         found.slice.finished = self.finished.is_some();
         found.slice.torn = self.finished.clone().flatten();
         Ok(found.slice)
@@ -172,7 +171,7 @@ impl<R: BufRead> Reader<R> {
 /// What goes on from line to line.
 #[derive(Debug)]
 struct Scan {
-    finder: Arc<Finder>,
+    finder: &'static Finder,
     position: Position,
     session: SessionId,
     /// Time of the last usage line.
@@ -185,14 +184,14 @@ struct Scan {
 impl Scan {
     /// Reads whole lines.
     fn read(&mut self, lines: &[u8], found: &mut Found) {
-        let finder = Arc::clone(&self.finder);
+        let finder = self.finder;
         let mut start = 0;
         let mut answered = 0;
         for marked in finder.marked(lines) {
             let line = &lines[marked.line.clone()];
             if marked.may_be_cost_state() {
-                let before = cost_state::last_time(&lines[answered..marked.line.start], &finder);
-                let time = before.or_else(|| self.ending.time(&finder));
+                let before = cost_state::last_time(&lines[answered..marked.line.start], finder);
+                let time = before.or_else(|| self.ending.time(finder));
                 found.slice.client_counts.extend(cost_state::client_counts(line, time));
             }
             let may_be_note = finder.may_be_note(&marked, line);
@@ -210,7 +209,7 @@ impl Scan {
             }
         }
         self.pass(&lines[start..], found);
-        self.ending.add(&lines[answered..], &finder);
+        self.ending.add(&lines[answered..], finder);
     }
 
     /// Goes past lines that hold no usage.
@@ -343,12 +342,12 @@ impl Found {
 
 /// Returns the time of the last of `lines` that states one: what [`Reader::after`] wants to be told.
 pub fn last_time(lines: &[u8]) -> Option<Timestamp> {
-    cost_state::last_time(lines, &Finder::new())
+    cost_state::last_time(lines, Finder::get())
 }
 
 /// Returns whether one of `lines` is a usage line: if not, [`Reader::before_usage`] wants to be told.
 pub fn holds_usage(lines: &[u8]) -> bool {
-    let finder = Finder::new();
+    let finder = Finder::get();
     // Neither the session nor the time changes whether there is usage.
     let session = SessionId::new("-").expect("a name of one letter");
     let mut is_found = false;

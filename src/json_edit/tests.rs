@@ -133,6 +133,18 @@ fn removes_members_with_their_comma() {
 }
 
 #[test]
+fn says_whether_anything_would_change() {
+    let document = Document::parse(r#"{"a": 1, "b": [2]}"#).unwrap();
+    let root = document.root().as_object().unwrap();
+    let mut edits = document.edits();
+    edits.set_members(root, &[]);
+    edits.remove_members(root, &["c"]);
+    assert!(edits.is_empty());
+    edits.remove_members(root, &["b"]);
+    assert!(!edits.is_empty());
+}
+
+#[test]
 fn pushes_and_removes_elements() {
     let document = Document::parse("{\n  \"a\": [\n    1,\n    2\n  ]\n}").unwrap();
     let array = document.root().get("a").unwrap().as_array().unwrap();

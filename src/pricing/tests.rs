@@ -347,6 +347,58 @@ fn points_out_a_price_far_from_the_list() {
     assert_eq!(PriceTable::built_in().off_list("claude-opus-5-5", at), None);
 }
 
+#[test]
+fn kinds_and_reasons_are_stored_by_the_names_they_have_in_json() {
+    let in_json = |name: serde_json::Value| name.as_str().unwrap().to_owned();
+    for kind in [
+        ChargeKind::Message,
+        ChargeKind::FallbackMessage,
+        ChargeKind::Compaction,
+        ChargeKind::AdvisorMessage,
+        ChargeKind::NotItemised,
+    ] {
+        assert_eq!(kind.as_str(), in_json(serde_json::to_value(kind).unwrap()));
+    }
+    for reason in [Unpriced::UnknownModel, Unpriced::TooLarge] {
+        assert_eq!(reason.as_str(), in_json(serde_json::to_value(reason).unwrap()));
+    }
+}
+
+#[test]
+fn the_users_own_price_is_noted_where_it_is_dearer() {
+    let by = |model| priced(&request(model, NOON, in_out(1_000_000, 0)));
+    let (cheap, dear, unpriced) = ("claude-haiku-4-5", "claude-opus-4-8", "gpt-5");
+    for (by_project, by_user, expected) in [
+        (cheap, dear, Some("5")),
+        (unpriced, dear, Some("5")),
+        (dear, cheap, None),
+        (dear, dear, None),
+        (dear, unpriced, None),
+    ] {
+        let mut charges = by(by_project);
+        note_dearer(&mut charges, &by(by_user));
+        let noted = charges[0].dearer.map(|cost| cost.to_string());
+        assert_eq!(noted.as_deref(), expected, "{by_project} beside {by_user}");
+    }
+}
+
+#[test]
+fn copies_are_billed_alike_unless_one_thing_of_the_bill_differs() {
+    let first = request("claude-opus-4-8", NOON, in_out(1, 1));
+    let changed = |change: fn(&mut RequestFacts)| {
+        let mut copy = first.clone();
+        change(&mut copy);
+        is_billed_alike(&first, &copy)
+    };
+    assert!(changed(|copy| copy.flags.stop_reason = None));
+    assert!(changed(|copy| copy.origin.timestamp = "2026-11-20T23:59:59Z".parse().unwrap()));
+    assert!(!changed(|copy| copy.origin.timestamp = "2026-11-21T00:00:00Z".parse().unwrap()));
+    assert!(!changed(|copy| copy.flags.speed = Some("fast".into())));
+    assert!(!changed(|copy| copy.flags.web_search_requests = 1));
+    assert!(!changed(|copy| copy.flags.model = ModelId::new("claude-haiku-4-5").unwrap()));
+    assert!(!changed(|copy| copy.tokens.output = 2));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 

@@ -233,7 +233,7 @@ fn run_command(cli: Cli, out: &mut dyn Write) -> anyhow::Result<Exit> {
         complain(&format!("Warning: left out: {}", fault.trim_end()));
     }
     if let Some(zone) = &cli.global.timezone {
-        config.calendar.zone = zone.clone();
+        config = config.with_zone(zone.clone());
     }
     if let Some(fault) = config.zone_fault() {
         complain(&format!("Warning: {fault}"));

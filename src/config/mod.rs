@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -40,6 +42,10 @@ const MAX_ZONE_CHARS: usize = 40;
 /// Longest time that a hook is believed to be granted.
 const LONGEST_LIMIT: Duration = Duration::from_secs(60 * 60);
 
+/// A calendar whose zone is looked for when somebody asks: that reads the whole time zone database, which most hooks need
+/// not wait for.
+pub type LazyCalendar = Arc<LazyLock<Calendar, Box<dyn FnOnce() -> Calendar + Send>>>;
+
 /// What the process was started with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -60,7 +66,7 @@ pub struct Config {
     /// What happens with models that no price row is for.
     pub unknown_model: UnknownModel,
     /// Whose days and weeks are meant: `CMAT_TZ`, else what is configured, else the machine's zone.
-    pub calendar: Calendar,
+    pub calendar: LazyCalendar,
     /// What amounts are to the user.
     pub billing: Billing,
     /// Where programs are looked for: `PATH`.
@@ -116,7 +122,7 @@ impl Config {
     pub fn read(project: Option<&Path>) -> anyhow::Result<Self> {
         let read = Self::without_file(project)?.with_files();
         match variable("CMAT_TZ").map(|name| time_zone(&name.to_string_lossy()).context("CMAT_TZ")) {
-            Some(zone) => Ok(Self { calendar: Calendar { zone: zone?, ..read.calendar }, ..read }),
+            Some(zone) => Ok(read.with_zone(zone?)),
             None => Ok(read),
         }
     }
@@ -135,8 +141,8 @@ impl Config {
     /// Takes what the files say.
     fn with_files(self) -> Self {
         let (file, faults) = ConfigFile::in_force(&self.project.worktree, &self.user_dir);
-        let calendar =
-            Calendar { zone: file.zone().unwrap_or_else(TimeZone::system), week_start: file.week_start() };
+        let (zone, week_start) = (file.zone(), file.week_start());
+        let calendar = lazy(move || Calendar { zone: zone.unwrap_or_else(TimeZone::system), week_start });
         let faults = faults.iter().map(|fault| format!("{fault:#}")).collect();
         Self { unknown_model: file.unknown_model(), calendar, billing: file.billing(), faults, ..self }
     }
@@ -171,7 +177,7 @@ impl Config {
             cwd,
             hook,
             unknown_model: UnknownModel::Default,
-            calendar: Calendar::default(),
+            calendar: lazy(Calendar::default),
             billing: Billing::default(),
             search_path: variable("PATH")
                 .map(|path| std::env::split_paths(&path).collect())
@@ -221,6 +227,13 @@ impl Config {
         }
     }
 
+    /// Takes the days of `zone` for those that are meant.
+    pub fn with_zone(self, zone: TimeZone) -> Self {
+        let before = Arc::clone(&self.calendar);
+        let calendar = lazy(move || Calendar { zone, week_start: before.week_start });
+        Self { calendar, ..self }
+    }
+
     /// Returns why the machine's zone is not known, where days are meant to be those of it: `TZ` names none.
     pub fn zone_fault(&self) -> Option<String> {
         let name = variable("TZ").filter(|_| self.calendar.zone.is_unknown())?;
@@ -238,6 +251,10 @@ impl Config {
     pub fn now(&self) -> Timestamp {
         self.fixed_now.unwrap_or_else(Timestamp::now)
     }
+}
+
+fn lazy(calendar: impl FnOnce() -> Calendar + Send + 'static) -> LazyCalendar {
+    Arc::new(LazyLock::new(Box::new(calendar)))
 }
 
 /// No zone has that name.

@@ -4,9 +4,9 @@
 #
 #   benches/processes.sh [--scale PERCENT] [FOLDER [PART…]]
 #
-# FOLDER takes up to 3 GB; a folder in it is made and removed at the end. With `--scale 10` the large transcripts have a
+# FOLDER takes up to 3 GB, 11 GB for growth; a folder in it is made and removed at the end. With `--scale 10` the large transcripts have a
 # tenth of their size. Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), budget (the hooks
-# before a prompt and a tool, beside a million requests), corpus (1 GB in 6,000 files), growth (10 MB to 1 GB); all of
+# before a prompt and a tool, beside a million requests), corpus (1 GB in 6,000 files), growth (10 MB to 10 GB); all of
 # them if none is named. ripgrep and sqlite3 are measured where they are installed, ccusage, which npm brings into the
 # cache of .ci/run, where there is npm.
 set -euo pipefail
@@ -231,10 +231,10 @@ corpus() {
 growth() {
     local n
     heading 'Growth: a hook on one transcript (CPU × is per 10 MB)'
-    for n in 1 10 100; do
+    for n in 1 10 100 1000; do
         transcripts "$work" "huge" 1 "$(scaled $((900 * n)))" 3200
         unit=$n
-        row "$(($(stat -c %s "$work/huge-1.jsonl") / 1000000)) MB" 3 fresh bash -c 'hook huge-1'
+        row "$(($(stat -c %s "$work/huge-1.jsonl") / 1000000)) MB" $((n < 1000 ? 3 : 1)) fresh bash -c 'hook huge-1'
         rm -f "$work"/huge-*
     done
 }

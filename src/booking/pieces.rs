@@ -2,10 +2,11 @@
 //!
 //! Where a file is cut depends on the file and its cursor alone, not on how many read it.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::fs::Metadata;
 use std::io;
-use std::io::BufReader;
+use std::io::BufRead;
 use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -199,10 +200,8 @@ impl Piece {
     /// Those of the file, also if that has become shorter.
     pub(super) fn read(&self) -> io::Result<ReadPiece> {
         let file = &self.file.file;
-        let input = Stretch { file, at: self.begin, end: self.end };
-        let capacity = BUFFER_BYTES.min(usize::try_from(self.n_bytes()).unwrap_or(BUFFER_BYTES)).max(1);
         let from = Position { offset: self.begin, line: 0 };
-        let input = BufReader::with_capacity(capacity, input);
+        let input = Stretch::of(file, self.begin, self.end);
         let mut reader = Reader::new(input, from, self.file.session.clone()).after(self.time_before()?);
         if self.is_before_usage()? {
             reader = reader.before_usage();
@@ -223,8 +222,8 @@ impl Piece {
     /// Returns whether usage has yet to come in the file's beginning: a hook may have read on in a session that had asked
     /// for nothing.
     fn is_before_usage(&self) -> io::Result<bool> {
-        if self.begin >= OWN_BYTES {
-            return Ok(false);
+        if self.begin == 0 || self.begin >= OWN_BYTES {
+            return Ok(self.begin == 0);
         }
         let mut before = vec![0; usize::try_from(self.begin).map_err(io::Error::other)?];
         self.file.file.read_exact_at(&mut before, 0)?;
@@ -303,14 +302,57 @@ struct Stretch<'file> {
     file: &'file File,
     at: u64,
     end: u64,
+    /// What was read, from `taken` to `filled`; the rest of it means nothing.
+    buffer: Vec<u8>,
+    taken: usize,
+    filled: usize,
+}
+
+thread_local! {
+    /// The buffer of the last stretch that this thread read: to make and clear one for each of many small files would cost
+    /// as much as to read them.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl<'file> Stretch<'file> {
+    fn of(file: &'file File, begin: u64, end: u64) -> Self {
+        let length = usize::try_from(end.saturating_sub(begin)).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
+        let mut buffer = BUFFER.take();
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        Self { file, at: begin, end, buffer, taken: 0, filled: 0 }
+    }
+}
+
+impl Drop for Stretch<'_> {
+    fn drop(&mut self) {
+        BUFFER.set(std::mem::take(&mut self.buffer));
+    }
+}
+
+impl BufRead for Stretch<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.taken == self.filled {
+            let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+            let length = self.buffer.len().min(left);
+            (self.taken, self.filled) = (0, 0);
+            self.filled = self.file.read_at(&mut self.buffer[..length], self.at)?;
+            self.at += self.filled as u64;
+        }
+        Ok(&self.buffer[self.taken..self.filled])
+    }
+
+    fn consume(&mut self, n_bytes: usize) {
+        self.taken = self.filled.min(self.taken + n_bytes);
+    }
 }
 
 impl Read for Stretch<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let length = buffer.len().min(left);
-        let n_bytes = self.file.read_at(&mut buffer[..length], self.at)?;
-        self.at += n_bytes as u64;
+        let mut window = self.fill_buf()?;
+        let n_bytes = window.read(buffer)?;
+        self.consume(n_bytes);
         Ok(n_bytes)
     }
 }

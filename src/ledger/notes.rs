@@ -129,8 +129,12 @@ impl Recording<'_> {
 
     /// Returns the project and the branches whose pull requests `session` tells of.
     pub(super) fn linked_branches(&mut self, session: i64) -> Result<BTreeSet<(i64, String)>, LedgerError> {
+        let links = self.links_of(session)?;
+        if links.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         let project = self.owner(session)?.project;
-        let branches = self.links_of(session)?.into_iter().filter_map(|(_, branch)| branch);
+        let branches = links.into_iter().filter_map(|(_, branch)| branch);
         Ok(branches.filter_map(|branch| Some((project?, branch))).collect())
     }
 

@@ -108,6 +108,11 @@ struct OfBranch {
 }
 
 impl Known {
+    /// Forgets what decides about the requests of `session`, because that changed.
+    pub(super) fn forget_owner(&mut self, session: i64) {
+        self.owners.remove(&session);
+    }
+
     /// Forgets the prompts of `session`, because there are more now.
     pub(super) fn forget_prompts(&mut self, session: i64) {
         self.prompts.remove(&session);

@@ -316,11 +316,15 @@ impl<'ledger> Recording<'ledger> {
             ))?
             .execute(params![session, root, path_bytes(&project.worktree)])?;
         if n_changed > 0 {
-            self.known = Known::default();
+            self.known.forget_owner(session);
+            linked.extend(self.linked_branches(session)?);
+            if !linked.is_empty() {
+                // What is known of branches changes with them.
+                self.known = Known::default();
+            }
             for request in self.place_all_of(session)? {
                 self.stamp_moved(request, price)?;
             }
-            linked.extend(self.linked_branches(session)?);
             self.place_branches(&linked)?;
         }
         Ok(())

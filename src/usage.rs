@@ -322,6 +322,21 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_that_passes_the_largest_count_is_none_or_stops_there() {
+        let all = |count| TokenUsage {
+            input: count,
+            output: count,
+            cache_write_5m: count,
+            cache_write_1h: count,
+            cache_read: count,
+        };
+        assert_eq!(all(1).checked_add(&all(2)), Some(all(3)));
+        assert_eq!(all(1).saturating_add(&all(2)), all(3));
+        assert_eq!(all(u64::MAX).checked_add(&TokenUsage { cache_read: 1, ..TokenUsage::default() }), None);
+        assert_eq!(all(u64::MAX).saturating_add(&all(1)), all(u64::MAX));
+    }
+
+    #[test]
     fn what_a_request_did_is_what_its_last_copy_says_whichever_comes_first() {
         let [begun, stopped, told] = [copy(3, None, 9), copy(3, Some("end_turn"), 1), copy(120, None, 2)];
         for (one, other, expected) in

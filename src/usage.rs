@@ -337,6 +337,28 @@ mod tests {
     }
 
     #[test]
+    fn copies_conflict_if_one_count_of_what_was_sent_differs_and_stay_so() {
+        let sent = |tokens| RequestFacts { tokens, ..copy(3, None, 0) };
+        let merged = |tokens| {
+            let mut merged = sent(RawTokens { output: 3, ..RawTokens::default() });
+            merged.merge(&sent(tokens));
+            merged
+        };
+        let none = RawTokens::default();
+        for tokens in [
+            RawTokens { input: 1, ..none },
+            RawTokens { cache_read: 1, ..none },
+            RawTokens { cache_write: 1, ..none },
+        ] {
+            let mut conflicting = merged(tokens);
+            assert!(conflicting.conflicting, "{tokens:?}");
+            conflicting.merge(&conflicting.clone());
+            assert!(conflicting.conflicting, "{tokens:?}");
+        }
+        assert!(!merged(RawTokens { output: 9, ..none }).conflicting);
+    }
+
+    #[test]
     fn what_a_request_did_is_what_its_last_copy_says_whichever_comes_first() {
         let [begun, stopped, told] = [copy(3, None, 9), copy(3, Some("end_turn"), 1), copy(120, None, 2)];
         for (one, other, expected) in

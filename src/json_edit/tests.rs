@@ -133,6 +133,14 @@ fn removes_members_with_their_comma() {
 }
 
 #[test]
+fn puts_a_value_where_another_stands() {
+    let document = Document::parse("{\n  \"a\": [1, 2],\n  \"b\": 3\n}\n").unwrap();
+    let mut edits = document.edits();
+    edits.replace(document.root().get("a").unwrap(), &json!({"c": null}));
+    assert_eq!(edits.apply(), "{\n  \"a\": {\n    \"c\": null\n  },\n  \"b\": 3\n}\n");
+}
+
+#[test]
 fn says_whether_anything_would_change() {
     let document = Document::parse(r#"{"a": 1, "b": [2]}"#).unwrap();
     let root = document.root().as_object().unwrap();

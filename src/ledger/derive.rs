@@ -209,13 +209,6 @@ impl Recording<'_> {
             .transaction
             .prepare_cached("SELECT first_own_line FROM session WHERE id = ?1")?
             .query_row([session], |row| row.get(0))?;
-        let only: Option<i64> = self
-            .transaction
-            .prepare_cached(
-                "SELECT at FROM request WHERE owner = ?1 AND file IS NOT NULL ORDER BY at LIMIT 1",
-            )?
-            .query_row([session], |row| row.get(0))
-            .optional()?;
         let own: Option<i64> = self
             .transaction
             .prepare_cached(
@@ -227,7 +220,15 @@ impl Recording<'_> {
             )?
             .query_row([session], |row| row.get(0))
             .optional()?;
-        let earliest = [plain, only, own].into_iter().flatten().min();
+        let earliest = plain.into_iter().chain(own).min();
+        let only: Option<i64> = self
+            .transaction
+            .prepare_cached(
+                "SELECT at FROM request WHERE owner = ?1 AND at < ?2 AND file IS NOT NULL ORDER BY at LIMIT 1",
+            )?
+            .query_row([session, earliest.unwrap_or(i64::MAX)], |row| row.get(0))
+            .optional()?;
+        let earliest = earliest.into_iter().chain(only).min();
         earliest.map(instant).transpose()
     }
 }

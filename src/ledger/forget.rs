@@ -183,10 +183,12 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Takes out of `sessions` those that still show a request.
+    /// Takes out of `sessions` those that still show a request, or own one that only others show.
     fn keep_if_shown(&self, sessions: &mut BTreeSet<i64>) -> Result<(), LedgerError> {
-        let mut shown =
-            self.transaction.prepare_cached("SELECT DISTINCT session FROM appearance WHERE session = ?1")?;
+        let mut shown = self.transaction.prepare_cached(
+            "SELECT 1 FROM appearance WHERE session = ?1
+             UNION ALL SELECT 1 FROM request WHERE owner = ?1 AND key_kind <> 4",
+        )?;
         for session in sessions.clone() {
             if shown.exists([session])? {
                 sessions.remove(&session);

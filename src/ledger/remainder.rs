@@ -69,7 +69,7 @@ impl Ledger {
              WHERE session.id IN (SELECT request.owner FROM request WHERE {condition})
              GROUP BY session.id ORDER BY max(client_count.at), session.name",
             sum("true"),
-            sum("key_kind = 4"),
+            sum("key_kind > 2 AND key_kind = 4"),
         ))?;
         let mut rows = statement.query(parameters.as_slice())?;
         let mut found = Vec::new();
@@ -198,8 +198,9 @@ impl Recording<'_> {
     ) -> Result<(), LedgerError> {
         let placement = self.placement(facts.origin.timestamp, facts.origin.branch.as_deref(), session)?;
         let new = NewRequest { facts, origin_session: session, placement: placement.clone(), only: None };
-        self.statements()?.insert(&[new])?;
-        let row = self.transaction.last_insert_rowid();
+        let row = self.statements()?.insert(&[new])?.first().copied().flatten();
+        let row =
+            row.ok_or_else(|| LedgerError::Corrupt { what: "a remainder that is there already".to_owned() })?;
         self.transaction.execute("UPDATE request SET requests = 0 WHERE id = ?1", [row])?;
         self.touch(&placement);
         self.stamp(row, session, facts, price)?;
@@ -227,7 +228,19 @@ impl Recording<'_> {
         while let Some(row) = rows.next()? {
             let models: BTreeMap<ModelId, ModelCount> = serde_json::from_str(&row.get::<_, String>(1)?)?;
             let cost = row.get::<_, Option<i64>>(2)?.map(|pico| Usd::from_pico(pico.into()));
-            counts.push(ClientCount { session: name.clone(), at: instant(row.get(0)?)?, cost, models });
+            let at = instant(row.get(0)?)?;
+            // A count only grows: of two at one moment, the greater figures hold.
+            if let Some(same) = counts.last_mut().filter(|last: &&mut ClientCount| last.at == at) {
+                for (model, count) in models {
+                    let greatest = same.models.entry(model).or_default();
+                    greatest.tokens.merge(&count.tokens);
+                    greatest.web_search_requests =
+                        greatest.web_search_requests.max(count.web_search_requests);
+                }
+                same.cost = same.cost.max(cost);
+                continue;
+            }
+            counts.push(ClientCount { session: name.clone(), at, cost, models });
         }
         Ok((name, counts))
     }

@@ -113,7 +113,7 @@ CREATE TABLE request (
     UNIQUE (key, key_kind)
 ) STRICT;
 CREATE INDEX request_by_task ON request (task, owner) WHERE task IS NOT NULL;
-CREATE INDEX request_by_owner ON request (owner, at);
+CREATE INDEX request_by_owner ON request (owner, at, file);
 CREATE INDEX request_by_time ON request (at);
 CREATE INDEX request_of_no_transcript ON request (owner, key_kind) WHERE key_kind > 2;
 CREATE INDEX request_outside_tasks ON request (enhancement) WHERE enhancement IS NOT NULL AND task IS NULL;

@@ -177,6 +177,19 @@ fn a_project_and_a_time_are_forgotten_and_what_comes_later_is_recorded() {
 }
 
 #[test]
+fn a_session_that_owns_what_only_its_fork_shows_outlives_what_is_forgotten_of_it() {
+    let project = two_sessions();
+    let mut named = request("msg_6", SONNET, [10_000, 1, 0, 0]);
+    named["timestamp"] = "2026-11-20T11:30:00Z".into();
+    named["requestSessionId"] = "s1".into();
+    let project = project.session("s4", &[named]);
+    assert_eq!(project.end_session("task_2", "s4"), "");
+    assert_eq!(input_tokens(&project), [11_111, 0], "the session that the fork names owns it");
+    assert_snapshot!(project.run(["forget", "--before", "2026-11-20T11:15:00Z"]), @"4 requests and 1 session forgotten, of 1 task");
+    assert_eq!(input_tokens(&project), [10_000, 0]);
+}
+
+#[test]
 fn nothing_is_forgotten_unless_one_thing_is_named() {
     let project = two_sessions();
     assert_snapshot!(project.run(["forget"]), @r"

@@ -127,6 +127,23 @@ fn a_run_is_read_on_and_each_remainder_stays_with_its_task() {
 }
 
 #[test]
+fn of_two_counts_at_one_moment_the_greater_holds() {
+    let lines = [
+        request("m-1", SONNET, [1_000, 1_000, 0, 0]),
+        cost_state([1_000, 2_000, 0, 0]),
+        cost_state([1_000, 3_000, 0, 0]),
+    ];
+    let project = TestProject::new()
+        .task("task_1", "checkout")
+        .session("s-1", &lines)
+        .env("CMAT_NOW", "2026-11-20T12:30:00Z");
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    // $0.018, and 2,000 × $15 per million.
+    let stored = project.stored("task_1");
+    assert!(stored.contains("cost_usd: \"0.0480\""), "{stored}");
+}
+
+#[test]
 fn what_is_forgotten_does_not_come_back_as_a_remainder() {
     let project = compacted();
     assert!(project.run(["forget", "s-1"]).contains('1'));

@@ -107,7 +107,8 @@ pub struct HookEnvironment {
     pub project_dir: Option<PathBuf>,
     /// `CLAUDE_CODE_SESSION_ATTENDED`: somebody sits before the client and can be asked.
     pub attended: bool,
-    /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.8 of what the client grants.
+    /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.7 of what the client grants: to start and to end
+    /// take a fifth of it where two hundred hooks run at once.
     pub limit: Duration,
 }
 
@@ -378,7 +379,7 @@ fn hook_environment(cwd: &Path) -> HookEnvironment {
             .or_else(|| path_variable("CLAUDE_PROJECT_DIR"))
             .map(|folder| cwd.join(folder)),
         attended: text("CLAUDE_CODE_SESSION_ATTENDED").is_some_and(|word| word == "1"),
-        limit: milliseconds("CMAT_DEADLINE_MS").unwrap_or(client_limit * 4 / 5),
+        limit: milliseconds("CMAT_DEADLINE_MS").unwrap_or(client_limit * 7 / 10),
     }
 }
 

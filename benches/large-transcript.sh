@@ -45,7 +45,7 @@ export -f hook
 export transcript cmat
 
 echo "transcript of $(($(stat -c %s "$transcript") / 1048576)) MiB with $n_requests requests"
-measure 'hook, default deadline (1.2 s)' bash -c hook
+measure 'hook, default deadline (1.05 s)' bash -c hook
 measure 'hook of the next session end' bash -c hook
 measure 'reconcile reads on to the end' "$cmat" reconcile --all
 cat "$work/said"

@@ -262,14 +262,11 @@ impl Books {
             return Ok(named);
         }
         let path = transcript.canonicalize().unwrap_or_else(|_| transcript.to_owned());
-        let mut sessions = self.ledger.sessions_in(&path)?;
-        match sessions.pop() {
-            Some(only) if sessions.is_empty() => Ok(only),
-            Some(last) => {
-                sessions.push(last);
-                Err(BookingError::SeveralSessions { path: transcript.to_owned(), sessions })
-            }
-            None => Ok(named),
+        let sessions = self.ledger.sessions_in(&path)?;
+        match sessions.as_slice() {
+            [] => Ok(named),
+            [only] => Ok(only.clone()),
+            _ => Err(BookingError::SeveralSessions { path: transcript.to_owned(), sessions }),
         }
     }
 

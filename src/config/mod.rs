@@ -107,8 +107,8 @@ pub struct HookEnvironment {
     pub project_dir: Option<PathBuf>,
     /// `CLAUDE_CODE_SESSION_ATTENDED`: somebody sits before the client and can be asked.
     pub attended: bool,
-    /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.7 of what the client grants: to start and to end
-    /// take a fifth of it where two hundred hooks run at once.
+    /// How long the hook may take: `CMAT_DEADLINE_MS`, else 0.7 of what the client grants: where two hundred
+    /// hooks run at once on two cores, they end up to a fifth of a second after it.
     pub limit: Duration,
 }
 

@@ -150,12 +150,9 @@ fn remove_when_ended() {
 mod tests {
     use std::io::Write as _;
 
-    use super::*;
+    use crate::disk::names;
 
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
+    use super::*;
 
     #[test]
     fn appears_when_it_is_whole_and_not_before() {

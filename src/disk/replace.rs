@@ -301,18 +301,12 @@ fn sync_folder(path: &Path) -> Result<(), ReplaceError> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use crate::disk::names;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
     }
 
     #[test]

@@ -106,19 +106,12 @@ pub(super) fn prefix(target: &Path) -> OsString {
 mod tests {
     use std::time::Instant;
 
+    use crate::disk::names;
     use crate::disk::replace::Access;
     use crate::disk::replace::create_new;
     use crate::disk::replace::write;
 
     use super::*;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
 
     #[test]
     fn removes_only_the_unfinished_versions_of_its_own_file() {

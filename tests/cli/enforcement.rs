@@ -70,6 +70,14 @@ impl TestProject {
     }
 }
 
+/// Checks that a prompt is stopped because nobody knows what was spent.
+#[track_caller]
+fn assert_stopped_unchecked(project: &TestProject) {
+    let said = project.prompt();
+    let expected = r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#;
+    assert!(said.starts_with(expected), "{said}");
+}
+
 #[test]
 fn without_a_budget_nothing_is_said() {
     let project = TestProject::new().session("s-1", &[half_a_dollar("msg_1")]);
@@ -238,11 +246,7 @@ fn a_check_that_fails_lets_the_session_go_on_unless_it_is_closed() {
     let config = project.home().join(".config/cmat/config.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("hook = {{ fail = \"closed\" }}\n{text}")).unwrap();
-    assert!(
-        project
-            .prompt()
-            .starts_with(r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#)
-    );
+    assert_stopped_unchecked(&project);
     assert!(project.tool("ls").contains(r#""continue":false"#));
 }
 
@@ -438,11 +442,7 @@ fn a_ledger_that_stays_locked_is_read_as_it_is() {
     let config = project.home().join(".config/cmat/config.toml");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("hook = {{ fail = \"closed\" }}\n{text}")).unwrap();
-    assert!(
-        project
-            .prompt()
-            .starts_with(r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#)
-    );
+    assert_stopped_unchecked(&project);
     fs::write(&config, text).unwrap();
     writer.execute_batch("ROLLBACK").unwrap();
     assert!(project.prompt().contains("budget reached"));
@@ -458,11 +458,7 @@ fn a_file_that_says_closed_and_is_broken_stops_and_a_check_says_so() {
     let project = project(0);
     let config = project.home().join(".config/cmat/config.toml");
     fs::write(&config, "hook = { fail = \"closed\" }\nbudget = [\n").unwrap();
-    assert!(
-        project
-            .prompt()
-            .starts_with(r#"{"decision":"block","reason":"cmat: the budgets could not be checked"#)
-    );
+    assert_stopped_unchecked(&project);
     fs::write(
         &config,
         "hook = { fail = \"closed\" }\n[[budget]]\nscope = \"usr\"\nperiod = \"day\"\nlimit = \"5\"\n",

@@ -27,6 +27,16 @@ fn project() -> TestProject {
     project
 }
 
+/// A project with so many requests that an export of them takes a while.
+fn of_many_requests() -> TestProject {
+    let calls: String =
+        (0..12_000).map(|n| format!("2026-11-01T09:00:00,analysis,job,{n},0,{n},0.000000\n")).collect();
+    let header = "timestamp,operation,job,prompt_tokens,completion_tokens,total_tokens,cost_estimate_usd\n";
+    let project = TestProject::new().file("log.csv", format!("{header}{calls}"));
+    project.stdout(["import", "token-csv", "log.csv"]);
+    project
+}
+
 /// Returns what an export to stdout prints there, the hashes of prices left out.
 fn printed(project: &TestProject, args: &[&str]) -> String {
     let output = project.cmat(["export"].iter().chain(args)).output().unwrap();
@@ -242,11 +252,7 @@ fn a_file_that_is_there_stays_unless_it_may_go() {
 #[test]
 fn a_full_disk_leaves_no_half_file() {
     // More than the limit lets through, which is enough for the ledger to be opened.
-    let calls: String =
-        (0..12_000).map(|n| format!("2026-11-01T09:00:00,analysis,job,{n},0,{n},0.000000\n")).collect();
-    let header = "timestamp,operation,job,prompt_tokens,completion_tokens,total_tokens,cost_estimate_usd\n";
-    let project = TestProject::new().file("log.csv", format!("{header}{calls}"));
-    project.stdout(["import", "token-csv", "log.csv"]);
+    let project = of_many_requests();
     let program = project.cmat(["export"]).get_program().to_owned();
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "sh"]).arg(program);
@@ -261,11 +267,7 @@ fn a_full_disk_leaves_no_half_file() {
 
 #[test]
 fn an_export_that_a_signal_ends_leaves_nothing() {
-    let calls: String =
-        (0..12_000).map(|n| format!("2026-11-01T09:00:00,analysis,job,{n},0,{n},0.000000\n")).collect();
-    let header = "timestamp,operation,job,prompt_tokens,completion_tokens,total_tokens,cost_estimate_usd\n";
-    let project = TestProject::new().file("log.csv", format!("{header}{calls}"));
-    project.stdout(["import", "token-csv", "log.csv"]);
+    let project = of_many_requests();
     for signal in ["INT", "TERM"] {
         let mut export = project.cmat(["export", "csv", "costs.csv", "--force"]).spawn().unwrap();
         let is_begun = || unfinished(&project).iter().any(|name| name.starts_with(".cmat-costs.csv-"));

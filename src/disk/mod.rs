@@ -37,7 +37,7 @@ fn flags(flags: OFlags) -> i32 {
 
 /// Returns the names in `folder`, in order.
 #[cfg(test)]
-fn names(folder: &std::path::Path) -> Vec<String> {
+fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

@@ -1,9 +1,11 @@
 //! The names of things: sessions, tasks, messages, requests, models.
 //!
 //! Each is a type of its own, so that a task is never taken for a session. They hold what a file or a person
-//! said, unchanged; what is shown goes through [`crate::printable::Printable`], which their `Display` does.
+//! said, unchanged; what is shown goes through [`crate::printable::Printable`], which their `Display` does. Copies of
+//! one share its text: thousands of requests name the same session and model.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -37,19 +39,19 @@ macro_rules! identifiers {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Returns the identifier, or why `text` is none.
-            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
-                let text = text.into();
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
                 if text.trim().is_empty() {
                     return Err(IdError::Empty { what: $what });
                 }
                 if text.len() > MAX_ID_BYTES {
                     return Err(IdError::TooLong { what: $what, bytes: text.len() });
                 }
-                Ok(Self(text))
+                Ok(Self(Arc::from(text)))
             }
 
             /// Returns the text as it was given.

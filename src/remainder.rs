@@ -314,7 +314,7 @@ mod tests {
     fn a_remainder_is_made_where_the_last_request_in_front_was_made() {
         let on_branch = |second, branch: &str, sidechain| {
             let mut request = request(second, 1, 1);
-            request.origin.branch = Some(branch.to_owned());
+            request.origin.branch = Some(branch.into());
             request.origin.sidechain = sidechain;
             request
         };

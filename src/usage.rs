@@ -4,6 +4,8 @@
 //! files. [`RequestFacts::merge`] is the one rule that makes a request of its copies. It is commutative,
 //! associative and idempotent, so neither order nor repetition of lines changes a figure.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -136,7 +138,7 @@ impl TokenUsage {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Iteration {
     /// `type`: `message`, `fallback_message`, `compaction`, `advisor_message`, or one we don't know.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The model that ran it, if it is another than the request's.
     pub model: Option<ModelId>,
     /// Its token counts.
@@ -150,7 +152,7 @@ pub struct Iteration {
 pub struct Flags {
     /// `stop_reason`; `None` while the answer was still streaming.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop_reason: Option<String>,
+    pub stop_reason: Option<Arc<str>>,
     /// `message.model`: the model that answered, which is the one billed.
     pub model: ModelId,
     /// `requestedModel`, by which the client itself prices.
@@ -158,13 +160,13 @@ pub struct Flags {
     pub requested_model: Option<ModelId>,
     /// `usage.speed`: `standard` or `fast`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speed: Option<String>,
+    pub speed: Option<Arc<str>>,
     /// `usage.service_tier`: `standard`, `batch` or `priority`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_tier: Option<String>,
+    pub service_tier: Option<Arc<str>>,
     /// `usage.inference_geo`: `us`, `global`, `not_available`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inference_geo: Option<String>,
+    pub inference_geo: Option<Arc<str>>,
     /// `usage.server_tool_use.web_search_requests`, billed per request.
     #[serde(default, skip_serializing_if = "is_none")]
     pub web_search_requests: u64,
@@ -193,19 +195,19 @@ pub struct Origin {
     /// The session that the copy names, else the one whose file it stands in.
     pub session: SessionId,
     /// `gitBranch`.
-    pub branch: Option<String>,
+    pub branch: Option<Arc<str>>,
     /// `cwd`.
-    pub cwd: Option<String>,
+    pub cwd: Option<Arc<str>>,
     /// `agentId` of a subagent.
-    pub agent_id: Option<String>,
+    pub agent_id: Option<Arc<str>>,
     /// `attributionAgent`, else `agentName`: the kind of agent.
-    pub agent: Option<String>,
+    pub agent: Option<Arc<str>>,
     /// `attributionSkill`.
-    pub skill: Option<String>,
+    pub skill: Option<Arc<str>>,
     /// `attributionMcpServer`.
-    pub mcp_server: Option<String>,
+    pub mcp_server: Option<Arc<str>>,
     /// `version` of the client.
-    pub client_version: Option<String>,
+    pub client_version: Option<Arc<str>>,
 }
 
 /// A request as far as its copies tell.
@@ -232,10 +234,6 @@ impl RequestFacts {
     /// Merges another copy of the same request into this one.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!(self.key, other.key, "only copies of one request merge");
-        self.conflicting |= other.conflicting
-            || self.tokens.input != other.tokens.input
-            || self.tokens.cache_read != other.tokens.cache_read
-            || self.tokens.cache_write != other.tokens.cache_write;
         let mine = (self.tokens.output, self.flags.stop_reason.is_some());
         let theirs = (other.tokens.output, other.flags.stop_reason.is_some());
         if (theirs, &other.flags) > (mine, &self.flags) {
@@ -246,7 +244,16 @@ impl RequestFacts {
         }
         self.request_id = smallest(self.request_id.take(), other.request_id.clone());
         self.complete |= other.complete;
-        self.tokens.merge(&other.tokens);
+        self.conflicting |= other.conflicting;
+        self.merge_tokens(&other.tokens);
+    }
+
+    /// Merges the counts of another copy, and notes if it disagrees about what was sent.
+    fn merge_tokens(&mut self, tokens: &RawTokens) {
+        self.conflicting |= self.tokens.input != tokens.input
+            || self.tokens.cache_read != tokens.cache_read
+            || self.tokens.cache_write != tokens.cache_write;
+        self.tokens.merge(tokens);
     }
 }
 
@@ -258,7 +265,7 @@ pub struct UsageRecord {
     /// `requestSessionId`: the session that a forked copy came from.
     pub request_session: Option<SessionId>,
     /// Smallest `uuid` of the lines: a fork repeats it, a line of one's own does not.
-    pub uuid: Option<String>,
+    pub uuid: Option<MessageId>,
     /// Number of lines merged into this record.
     pub n_lines: u64,
     /// The request.
@@ -273,6 +280,13 @@ impl UsageRecord {
         self.uuid = smallest(self.uuid.take(), other.uuid.clone());
         self.n_lines = self.n_lines.saturating_add(other.n_lines);
         self.facts.merge(&other.facts);
+    }
+
+    /// Merges a later line that says the same but for its counts and its `uuid`, which most do that repeat a request.
+    pub fn merge_later(&mut self, tokens: &RawTokens, uuid: Option<MessageId>) {
+        self.uuid = smallest(self.uuid.take(), uuid);
+        self.n_lines = self.n_lines.saturating_add(1);
+        self.facts.merge_tokens(tokens);
     }
 }
 
@@ -294,7 +308,7 @@ mod tests {
             request_id: None,
             tokens: RawTokens { output, ..RawTokens::default() },
             flags: Flags {
-                stop_reason: stop_reason.map(str::to_owned),
+                stop_reason: stop_reason.map(Arc::from),
                 model: ModelId::new("claude-opus-4-8").unwrap(),
                 requested_model: None,
                 speed: None,

@@ -31,7 +31,7 @@ use crate::transcript::Reader;
 use crate::transcript::Slice;
 
 /// About how much of a file a piece is, in bytes: what a kill can cost, and what memory is bounded by.
-const PIECE_BYTES: u64 = 4 << 20;
+const PIECE_BYTES: u64 = 2 << 20;
 
 /// How much of both ends of what was read is hashed to tell an appended file from another one, in bytes.
 const HASHED_BYTES: u64 = 4 << 10;

@@ -39,16 +39,16 @@ use crate::usage::RequestFacts;
 use crate::usage::UsageRecord;
 
 /// How much is read before its turn to be recorded comes, in bytes.
-const AHEAD_BYTES: u64 = 12 << 20;
+const AHEAD_BYTES: u64 = 24 << 20;
 
 /// What is worth a thread, in bytes.
 const THREAD_BYTES: u64 = 1 << 20;
 
 /// How many requests a transaction records, about: others wait for it to end.
-const RECORDED_AT_ONCE: usize = 1000;
+const RECORDED_AT_ONCE: usize = 500;
 
 /// How many bytes a transaction is about: what a kill can cost.
-const BYTES_AT_ONCE: u64 = 16 << 20;
+const BYTES_AT_ONCE: u64 = 8 << 20;
 
 /// How far reading came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,6 +206,7 @@ impl Books {
         let mut reach = Reach::End;
         let mut outcome = Ok(());
         let mut is_begun = false;
+        let mut checkpointer = self.ledger.checkpointer();
         let mut take = |job, read| {
             if is_begun && Instant::now() >= self.deadline {
                 reach = Reach::Deadline;
@@ -214,7 +215,9 @@ impl Books {
             is_begun = true;
             progress.take(job, read, tell);
             if progress.is_much() {
+                let n_records = progress.n_records();
                 outcome = self.record_pending(progress.take_pending(), left, tell);
+                checkpointer.recorded(n_records);
             }
             if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
@@ -296,7 +299,7 @@ impl Books {
         for (session, origin) in first {
             let Some(folder) = &origin.cwd else { continue };
             if !self.ledger.has_project(session)? {
-                let find = || project::find(Path::new(folder), self.home.as_deref());
+                let find = || project::find(Path::new(&**folder), self.home.as_deref());
                 guessed.push((session.clone(), projects.entry(folder).or_insert_with(find).clone()));
             }
         }
@@ -367,8 +370,11 @@ impl Progress {
 
     /// Tells whether a transaction should not wait for more.
     fn is_much(&self) -> bool {
-        let n_records: usize = self.pending.iter().map(|pending| pending.slice.records.len()).sum();
-        n_records >= RECORDED_AT_ONCE || self.n_bytes >= BYTES_AT_ONCE
+        self.n_records() >= RECORDED_AT_ONCE || self.n_bytes >= BYTES_AT_ONCE
+    }
+
+    fn n_records(&self) -> usize {
+        self.pending.iter().map(|pending| pending.slice.records.len()).sum()
     }
 }
 

@@ -7,6 +7,7 @@
 
 use rusqlite::params;
 
+use crate::id::MessageId;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
@@ -37,7 +38,7 @@ impl<'record> OnlyAppearance<'record> {
     pub(super) fn of(file: SessionFile, session: i64, record: &'record UsageRecord) -> Option<Self> {
         (file.session == session && !names_another(record)).then_some(Self {
             file: file.id,
-            uuid: record.uuid.as_deref(),
+            uuid: record.uuid.as_ref().map(MessageId::as_str),
             request_session: record.request_session.as_ref(),
             n_lines: record.n_lines,
         })
@@ -74,7 +75,7 @@ impl Recording<'_> {
                 .execute(params![
                     stored.id,
                     signed(record.n_lines)?,
-                    record.uuid,
+                    record.uuid.as_ref().map(MessageId::as_str),
                     record.request_session.as_ref().map(SessionId::as_str),
                 ])?;
             return Ok(());
@@ -120,7 +121,7 @@ impl Recording<'_> {
                 request,
                 session,
                 file.0,
-                record.uuid,
+                record.uuid.as_ref().map(MessageId::as_str),
                 record.request_session.as_ref().map(SessionId::as_str),
                 millis(record.facts.origin.timestamp),
                 signed(record.n_lines)?,

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod binding;
 pub mod cache;
 pub mod charges;
+pub mod checkpointer;
 pub mod correction;
 pub mod cursor;
 pub mod explain;

@@ -26,8 +26,8 @@ use crate::ledger::schema;
 /// How much of the ledger is kept in memory at most, in KiB.
 const CACHE_KIB: i64 = 4 << 10;
 
-/// How long the write-ahead log becomes before it is moved to the ledger, in pages of 4 KiB.
-const MAX_LOG_PAGES: i64 = 4 << 10;
+/// How long the write-ahead log becomes before whoever writes moves it to the ledger, in pages of 4 KiB.
+const MAX_LOG_PAGES: i64 = 16 << 10;
 
 /// How long the write-ahead log may be when nobody writes, in bytes: the next cmat reads all of it before anything else.
 const MAX_LEFT_LOG: u64 = 2 << 20;

@@ -8,7 +8,6 @@ use std::fmt;
 use rusqlite::CachedStatement;
 use rusqlite::Connection;
 use rusqlite::types::ToSqlOutput;
-use rusqlite::types::Value;
 use rusqlite::types::ValueRef;
 
 use crate::ledger::LedgerError;
@@ -16,7 +15,41 @@ use crate::ledger::LedgerError;
 /// A statement with what is bound to its parameters.
 pub(super) struct Repeated<'ledger> {
     statement: CachedStatement<'ledger>,
-    bound: Vec<Option<Value>>,
+    bound: Vec<Bound>,
+}
+
+/// What is bound to a parameter.
+#[derive(Debug, Clone, PartialEq)]
+enum Bound {
+    /// Nothing yet, or a kind of value that is bound each time.
+    Unknown,
+    Null,
+    Integer(i64),
+    Text(Vec<u8>),
+}
+
+impl Bound {
+    fn is(&self, value: ValueRef<'_>) -> bool {
+        match (self, value) {
+            (Self::Null, ValueRef::Null) => true,
+            (Self::Integer(bound), ValueRef::Integer(value)) => *bound == value,
+            (Self::Text(bound), ValueRef::Text(value)) => bound == value,
+            _ => false,
+        }
+    }
+
+    fn set(&mut self, value: ValueRef<'_>) {
+        match (&mut *self, value) {
+            (Self::Text(bound), ValueRef::Text(value)) => {
+                bound.clear();
+                bound.extend_from_slice(value);
+            }
+            (_, ValueRef::Null) => *self = Self::Null,
+            (_, ValueRef::Integer(value)) => *self = Self::Integer(value),
+            (_, ValueRef::Text(value)) => *self = Self::Text(value.to_owned()),
+            (_, ValueRef::Real(_) | ValueRef::Blob(_)) => *self = Self::Unknown,
+        }
+    }
 }
 
 impl fmt::Debug for Repeated<'_> {
@@ -28,7 +61,7 @@ impl fmt::Debug for Repeated<'_> {
 impl<'ledger> Repeated<'ledger> {
     pub(super) fn prepare(connection: &'ledger Connection, sql: &str) -> Result<Self, LedgerError> {
         let statement = connection.prepare_cached(sql)?;
-        let bound = vec![None; statement.parameter_count()];
+        let bound = vec![Bound::Unknown; statement.parameter_count()];
         Ok(Self { statement, bound })
     }
 
@@ -38,9 +71,9 @@ impl<'ledger> Repeated<'ledger> {
         values: impl Iterator<Item = ValueRef<'value>>,
     ) -> Result<usize, LedgerError> {
         for ((n, bound), value) in (1_usize..).zip(&mut self.bound).zip(values) {
-            if bound.as_ref().is_none_or(|bound| ValueRef::from(bound) != value) {
+            if !bound.is(value) {
                 self.statement.raw_bind_parameter(n, ToSqlOutput::Borrowed(value))?;
-                *bound = Some(Value::try_from(value).map_err(rusqlite::Error::from)?);
+                bound.set(value);
             }
         }
         Ok(self.statement.raw_execute()?)

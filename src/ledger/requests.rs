@@ -1,6 +1,7 @@
 //! Rows of requests: the facts.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rusqlite::CachedStatement;
 use rusqlite::Connection;
@@ -171,11 +172,15 @@ impl<'ledger> Statements<'ledger> {
 
     /// Stores those of `new` that are not there; returns the numbers of those.
     pub(super) fn insert(&mut self, new: &[NewRequest<'_>]) -> Result<Vec<Option<i64>>, LedgerError> {
-        let flags =
-            new.iter().map(|new| serde_json::to_string(&new.facts.flags)).collect::<Result<Vec<_>, _>>()?;
+        // What follows one another mostly says the same of itself.
+        let alike = new.chunk_by(|one, next| one.facts.flags == next.facts.flags);
+        let alike = alike.map(|alike| Ok((alike, serde_json::to_string(&alike[0].facts.flags)?)));
+        let alike = alike.collect::<Result<Vec<_>, LedgerError>>()?;
         let mut values = Vec::with_capacity(N_COLUMNS * new.len());
-        for (new, flags) in new.iter().zip(&flags) {
-            values.extend(new.values(flags)?);
+        for (alike, flags) in &alike {
+            for new in *alike {
+                values.extend(new.values(flags)?);
+            }
         }
         if new.len() < STORED_AT_ONCE {
             let insert = |row: &[ValueRef<'_>]| {
@@ -276,6 +281,7 @@ impl NewRequest<'_> {
         let flag = |flag| ValueRef::Integer(i64::from(flag));
         let number = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
         let text = |text: &'row Option<String>| ValueRef::from(text.as_deref());
+        let shared = |text: &'row Option<Arc<str>>| ValueRef::from(text.as_deref());
         let (kind, key) = key_columns(&facts.key);
         let RawTokens { input, output, cache_read, cache_write, cache_write_5m, cache_write_1h } =
             facts.tokens;
@@ -307,13 +313,13 @@ impl NewRequest<'_> {
             integer(millis(*timestamp)),
             flag(*sidechain),
             integer(*origin_session),
-            text(branch),
-            text(cwd),
-            text(agent_id),
-            text(agent),
-            text(skill),
-            text(mcp_server),
-            text(client_version),
+            shared(branch),
+            shared(cwd),
+            shared(agent_id),
+            shared(agent),
+            shared(skill),
+            shared(mcp_server),
+            shared(client_version),
             integer(placement.owner),
             number(placement.project),
             number(placement.task),

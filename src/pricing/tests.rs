@@ -420,9 +420,9 @@ proptest! {
             cache_write: write_5m + write_1h, cache_write_5m: write_5m, cache_write_1h: write_1h,
         };
         let mut request = request(model.id.as_str(), &at.to_string(), tokens);
-        request.flags.speed = speed.map(str::to_owned);
-        request.flags.service_tier = tier.map(str::to_owned);
-        request.flags.inference_geo = geo.map(str::to_owned);
+        request.flags.speed = speed.map(Into::into);
+        request.flags.service_tier = tier.map(Into::into);
+        request.flags.inference_geo = geo.map(Into::into);
         request.flags.web_search_requests = searches;
         let charge = priced(&request).remove(0);
         let (cost, price) = (charge.cost.unwrap(), charge.price.unwrap());

@@ -41,6 +41,7 @@ use self::lines::Part;
 use self::notes::Note;
 use self::records::each_record;
 use self::request::ASSISTANT;
+use self::request::Seen;
 
 pub use self::notes::Prompt;
 pub use self::notes::PullRequest;
@@ -249,14 +250,23 @@ impl Scan {
             n_records += 1;
             self.note_own(text, self.position.offset, found);
             let time = request::timestamp(&entry.answer.timestamp);
-            match request::usage_record(&entry, text, &self.session, time.or(self.previous)) {
-                Ok(None) => return,
-                Ok(Some(record)) => {
-                    self.previous = Some(record.facts.origin.timestamp);
+            let last = found.slice.records.last_mut();
+            let told = match request::seen(&entry, text, &self.session, time.or(self.previous), last) {
+                Ok(Seen::Nothing) => return,
+                Ok(Seen::Again(told)) => Some(told),
+                Ok(Seen::Request(record)) => {
+                    let told = record.facts.origin.timestamp;
                     found.add(record);
-                    answer = time.filter(|_| entry.kind.text() == Some(ASSISTANT));
+                    Some(told)
                 }
-                Err(reason) => found.skip(self.skip(reason)),
+                Err(reason) => {
+                    found.skip(self.skip(reason));
+                    None
+                }
+            };
+            if told.is_some() {
+                self.previous = told;
+                answer = time.filter(|_| entry.kind.text() == Some(ASSISTANT));
             }
             self.seeks_own = false;
         });
@@ -357,7 +367,7 @@ pub fn holds_usage(lines: &[u8]) -> bool {
             continue;
         }
         each_record(line, |entry: Box<Entry<'_>>, text| {
-            is_found |= !matches!(request::usage_record(&entry, text, &session, None), Ok(None));
+            is_found |= !matches!(request::seen(&entry, text, &session, None, None), Ok(Seen::Nothing));
         });
         if is_found {
             break;

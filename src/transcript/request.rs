@@ -4,6 +4,8 @@
 //! subagent's line in `data.message`. `toolUseResult.usage`, `compactMetadata`, `cost-state`, `api-request*` and
 //! `attachment` lines repeat or estimate it and are never read (client reference, section 10).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -14,6 +16,7 @@ use super::entry::Answer;
 use super::entry::Counts;
 use super::entry::Entry;
 use super::entry::Message;
+use super::entry::Step;
 use super::entry::Usage;
 use super::json::Leaf;
 use super::json::Spelled;
@@ -84,6 +87,14 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         is_copy.then(|| timestamp(&self.answer.timestamp)).flatten().or(of_line)
     }
 
+    fn model(&self) -> &'entry str {
+        self.message.model.text().or(self.answer.requested_model.text()).unwrap_or(UNNAMED_MODEL)
+    }
+
+    fn request_session(&self) -> Option<&'entry str> {
+        self.answer.request_session.text().or(self.entry.answer.request_session.text())
+    }
+
     fn uuid(&self) -> Option<&'entry str> {
         self.answer.uuid.text().or(self.entry.answer.uuid.text())
     }
@@ -101,70 +112,154 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         identifier("message.id", &hash, MessageId::new).map(RequestKey::Hash)
     }
 
-    fn origin(&self, timestamp: Timestamp, session: &SessionId) -> Origin {
+    fn origin(&self, timestamp: Timestamp, session: &SessionId, last: Option<&Origin>) -> Origin {
         let entry = self.entry;
+        let of_last = |text: fn(&Origin) -> &Option<Arc<str>>| last.and_then(|last| text(last).as_ref());
         Origin {
             timestamp,
             sidechain: self.sidechain,
             session: session.clone(),
-            branch: kept(&entry.branch),
-            cwd: kept(&entry.cwd),
+            branch: shared(&entry.branch, of_last(|last| &last.branch)),
+            cwd: shared(&entry.cwd, of_last(|last| &last.cwd)),
             agent_id: self.agent_id.map(cut),
             agent: kept(&entry.attribution_agent).or_else(|| kept(&entry.agent_name)),
             skill: kept(&entry.skill),
             mcp_server: kept(&entry.mcp_server),
-            client_version: kept(&entry.version),
+            client_version: shared(&entry.version, of_last(|last| &last.client_version)),
         }
     }
 
-    fn flags(&self) -> Result<Flags, SkipReason> {
+    fn flags(&self, last: Option<&Flags>) -> Result<Flags, SkipReason> {
         let usage = self.usage;
-        let requested = &self.answer.requested_model;
-        let model = self.message.model.text().or(requested.text()).unwrap_or(UNNAMED_MODEL);
-        let tools = usage.server_tool_use.0.as_deref();
-        let searches = tools.map(|tools| tools.web_search_requests);
+        let model = self.model();
         Ok(Flags {
-            stop_reason: kept(&self.message.stop_reason),
-            model: identifier("message.model", model, ModelId::new)?,
-            requested_model: optional("requestedModel", requested.text(), ModelId::new)?,
+            stop_reason: shared(&self.message.stop_reason, last.and_then(|last| last.stop_reason.as_ref())),
+            model: match last.map(|last| &last.model) {
+                Some(known) if known.as_str() == model => known.clone(),
+                _ => identifier("message.model", model, ModelId::new)?,
+            },
+            requested_model: optional("requestedModel", self.answer.requested_model.text(), ModelId::new)?,
             speed: kept(&usage.speed),
-            service_tier: kept(&usage.service_tier),
+            service_tier: shared(&usage.service_tier, last.and_then(|last| last.service_tier.as_ref())),
             inference_geo: kept(&usage.inference_geo),
-            web_search_requests: count("web_search_requests", searches.unwrap_or_default())?,
-            iterations: iterations(usage)?,
+            web_search_requests: self.web_searches()?,
+            iterations: steps(usage).map(iteration).collect::<Result<_, _>>()?,
             empty_content: self.message.content == Leaf::EmptyList,
         })
     }
+
+    fn web_searches(&self) -> Result<u64, SkipReason> {
+        let tools = self.usage.server_tool_use.0.as_deref();
+        count("web_search_requests", tools.map(|tools| tools.web_search_requests).unwrap_or_default())
+    }
+
+    /// Returns the session that the line names, else `session`.
+    fn session(&self, session: &SessionId) -> Result<SessionId, SkipReason> {
+        match self.entry.session.text() {
+            Some(named) if named != session.as_str() => identifier("sessionId", named, SessionId::new),
+            _ => Ok(session.clone()),
+        }
+    }
+
+    /// Merges the line into `last`, if it repeats that request: it comes no earlier and says the same, but for its counts and
+    /// its `uuid`. Returns whether it does; if not, `last` is as it was.
+    ///
+    /// What other lines come to is [`UsageRecord::merge`]; to make a record of each line for that costs twice as much.
+    fn repeats(&self, last: &mut UsageRecord, timestamp: Timestamp, session: &SessionId) -> bool {
+        let facts = &last.facts;
+        let is_same = matches!(&facts.key, RequestKey::Message(id) if self.message.id.text() == Some(id.as_str()))
+            && self.entry.session.text().unwrap_or(session.as_str()) == last.session.as_str()
+            && self.request_session() == last.request_session.as_ref().map(SessionId::as_str)
+            && self.answer.request_id.text() == facts.request_id.as_ref().map(RequestId::as_str)
+            && (timestamp > facts.origin.timestamp
+                || timestamp == facts.origin.timestamp && self.is_from(&facts.origin))
+            && self.says(&facts.flags);
+        if !is_same {
+            return false;
+        }
+        let is_smaller = |uuid: &&str| last.uuid.as_ref().is_none_or(|known| *uuid < known.as_str());
+        let uuid = optional("uuid", self.uuid().filter(is_smaller), MessageId::new);
+        let (Ok(tokens), Ok(uuid)) = (tokens(&self.usage.counts), uuid) else { return false };
+        last.merge_later(&tokens, uuid);
+        true
+    }
+
+    /// Returns whether this is the line's origin, but for its time and session.
+    fn is_from(&self, origin: &Origin) -> bool {
+        let entry = self.entry;
+        let agent = entry.attribution_agent.text().or(entry.agent_name.text());
+        self.sidechain == origin.sidechain
+            && entry.branch.text() == origin.branch.as_deref()
+            && entry.cwd.text() == origin.cwd.as_deref()
+            && self.agent_id == origin.agent_id.as_deref()
+            && agent == origin.agent.as_deref()
+            && entry.skill.text() == origin.skill.as_deref()
+            && entry.mcp_server.text() == origin.mcp_server.as_deref()
+            && entry.version.text() == origin.client_version.as_deref()
+    }
+
+    /// Returns whether these are the line's flags.
+    fn says(&self, flags: &Flags) -> bool {
+        let usage = self.usage;
+        let is_step = |(step, known): (&Step<'_>, &Iteration)| {
+            step.kind.text().unwrap_or_default() == &*known.kind
+                && step.model.text() == known.model.as_ref().map(ModelId::as_str)
+                && tokens(&step.counts).is_ok_and(|tokens| tokens == known.tokens)
+        };
+        self.message.stop_reason.text() == flags.stop_reason.as_deref()
+            && self.model() == flags.model.as_str()
+            && self.answer.requested_model.text() == flags.requested_model.as_ref().map(ModelId::as_str)
+            && usage.speed.text() == flags.speed.as_deref()
+            && usage.service_tier.text() == flags.service_tier.as_deref()
+            && usage.inference_geo.text() == flags.inference_geo.as_deref()
+            && self.web_searches().is_ok_and(|searches| searches == flags.web_search_requests)
+            && steps(usage).count() == flags.iterations.len()
+            && steps(usage).zip(&flags.iterations).all(is_step)
+            && (self.message.content == Leaf::EmptyList) == flags.empty_content
+    }
 }
 
-/// Returns the usage record of an entry read from `text`; `None` if the entry holds no usage of an API answer.
+/// What a line's entry comes to.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// No usage of an API answer.
+    Nothing,
+    /// The request that was read before it, once more, at this time; it is merged.
+    Again(Timestamp),
+    /// A request, or a copy of one.
+    Request(UsageRecord),
+}
+
+/// Returns what an entry read from `text` comes to, behind the request `last`.
 ///
 /// `session` is the session of an entry that names none, `time` what it states as its time, or that of one before if it
 /// states none.
-pub(super) fn usage_record(
+pub(super) fn seen(
     entry: &Entry<'_>,
     text: &[u8],
     session: &SessionId,
     time: Option<Timestamp>,
-) -> Result<Option<UsageRecord>, SkipReason> {
-    let Some(sighting) = Sighting::of(entry) else { return Ok(None) };
-    let answer = sighting.answer;
+    mut last: Option<&mut UsageRecord>,
+) -> Result<Seen, SkipReason> {
+    let Some(sighting) = Sighting::of(entry) else { return Ok(Seen::Nothing) };
     let timestamp = sighting.timestamp(time).ok_or(SkipReason::NoTimestamp)?;
-    let session =
-        optional("sessionId", entry.session.text(), SessionId::new)?.unwrap_or_else(|| session.clone());
-    let request_session = answer.request_session.text().or(entry.answer.request_session.text());
-    let flags = sighting.flags()?;
-    Ok(Some(UsageRecord {
-        request_session: optional("requestSessionId", request_session, SessionId::new)?,
-        uuid: optional("uuid", sighting.uuid(), MessageId::new)?.map(|uuid| uuid.as_str().to_owned()),
+    if last.as_deref_mut().is_some_and(|last| sighting.repeats(last, timestamp, session)) {
+        return Ok(Seen::Again(timestamp));
+    }
+    let session = sighting.session(session)?;
+    let last = last.map(|last| &last.facts);
+    let flags = sighting.flags(last.map(|last| &last.flags))?;
+    Ok(Seen::Request(UsageRecord {
+        request_session: optional("requestSessionId", sighting.request_session(), SessionId::new)?,
+        uuid: optional("uuid", sighting.uuid(), MessageId::new)?,
         n_lines: 1,
         facts: RequestFacts {
             key: sighting.key(text)?,
-            request_id: optional("requestId", answer.request_id.text(), RequestId::new)?,
+            request_id: optional("requestId", sighting.answer.request_id.text(), RequestId::new)?,
             tokens: tokens(&sighting.usage.counts)?,
             complete: flags.stop_reason.is_some(),
             flags,
-            origin: sighting.origin(timestamp, &session),
+            origin: sighting.origin(timestamp, &session, last.map(|last| &last.origin)),
             conflicting: false,
         },
         session,
@@ -191,17 +286,16 @@ fn tokens(counts: &Counts<'_>) -> Result<RawTokens, SkipReason> {
     })
 }
 
-fn iterations(usage: &Usage<'_>) -> Result<Vec<Iteration>, SkipReason> {
-    let steps = usage.iterations.0.iter().filter_map(|step| step.0.as_deref());
-    steps
-        .map(|step| {
-            Ok(Iteration {
-                kind: kept(&step.kind).unwrap_or_default(),
-                model: optional("iterations.model", step.model.text(), ModelId::new)?,
-                tokens: tokens(&step.counts)?,
-            })
-        })
-        .collect()
+fn steps<'usage, 'line>(usage: &'usage Usage<'line>) -> impl Iterator<Item = &'usage Step<'line>> {
+    usage.iterations.0.iter().filter_map(|step| step.0.as_deref())
+}
+
+fn iteration(step: &Step<'_>) -> Result<Iteration, SkipReason> {
+    Ok(Iteration {
+        kind: kept(&step.kind).unwrap_or_default(),
+        model: optional("iterations.model", step.model.text(), ModelId::new)?,
+        tokens: tokens(&step.counts)?,
+    })
 }
 
 /// Returns a count; one that is missing or `null` is 0.
@@ -230,28 +324,35 @@ pub(super) fn whole_number(text: &[u8]) -> Option<u64> {
     (number <= MAX_TOKENS).then_some(number)
 }
 
-fn identifier<T>(
+fn identifier<'text, T>(
     field: &'static str,
-    text: &str,
-    parse: fn(String) -> Result<T, IdError>,
+    text: &'text str,
+    parse: fn(&'text str) -> Result<T, IdError>,
 ) -> Result<T, SkipReason> {
-    parse(text.to_owned()).map_err(|source| SkipReason::BadId { field, source })
+    parse(text).map_err(|source| SkipReason::BadId { field, source })
 }
 
-fn optional<T>(
+fn optional<'text, T>(
     field: &'static str,
-    text: Option<&str>,
-    parse: fn(String) -> Result<T, IdError>,
+    text: Option<&'text str>,
+    parse: fn(&'text str) -> Result<T, IdError>,
 ) -> Result<Option<T>, SkipReason> {
     text.map(|text| identifier(field, text, parse)).transpose()
 }
 
-fn kept(leaf: &Leaf<'_>) -> Option<String> {
+fn kept(leaf: &Leaf<'_>) -> Option<Arc<str>> {
     leaf.text().map(cut)
 }
 
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()
+/// Returns what is kept of a text, which the request before it mostly has too.
+fn shared(leaf: &Leaf<'_>, of_last: Option<&Arc<str>>) -> Option<Arc<str>> {
+    let text = leaf.text()?;
+    let is_same = |last: &&Arc<str>| &***last == text;
+    Some(of_last.filter(is_same).map_or_else(|| cut(text), Arc::clone))
+}
+
+fn cut(text: &str) -> Arc<str> {
+    text[..text.floor_char_boundary(MAX_TEXT_BYTES)].into()
 }
 
 #[cfg(test)]

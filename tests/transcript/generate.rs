@@ -249,3 +249,82 @@ pub(crate) fn transcript(real: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
         changed(text.into_bytes(), changes)
     })
 }
+
+/// Fields of a line by the object that they stand in, each with what it says mostly, and what else it might; nothing is no
+/// such field.
+const REPEATED: &[(&str, &str, &[&str])] = &[
+    ("line", "type", &["\"assistant\"", "\"progress\""]),
+    ("line", "sessionId", &["\"s1\"", "\"s2\"", ""]),
+    (
+        "line",
+        "timestamp",
+        &["\"2026-01-02T03:04:05.678Z\"", "\"2026-01-02T03:04:06Z\"", "\"2026-01-02T03:04:05Z\"", ""],
+    ),
+    ("line", "uuid", &["\"u2\"", "\"u1\"", "\"u3\"", ""]),
+    ("line", "requestId", &["\"req_1\"", "\"req_2\"", ""]),
+    ("line", "requestSessionId", &["", "\"s1\"", "\"s2\""]),
+    ("line", "requestedModel", &["", "\"claude-opus-4-8[1m]\""]),
+    ("line", "isSidechain", &["false", "true"]),
+    ("line", "gitBranch", &["\"main\"", "\"feature/x\"", ""]),
+    ("line", "cwd", &["\"/p\"", "\"/o\"", ""]),
+    ("line", "version", &["\"2.1.330\"", "\"2.1.290\"", ""]),
+    ("line", "agentId", &["", "\"a1\""]),
+    ("line", "agentName", &["", "\"helper\""]),
+    ("line", "attributionAgent", &["", "\"helper\""]),
+    ("line", "attributionSkill", &["", "\"pdf\""]),
+    ("line", "attributionMcpServer", &["", "\"files\""]),
+    ("message", "id", &["\"msg_1\"", "\"msg_2\"", ""]),
+    ("message", "model", &["\"claude-opus-4-8\"", "\"claude-haiku-4-5\"", ""]),
+    ("message", "stop_reason", &["null", "\"end_turn\"", "\"tool_use\""]),
+    ("message", "content", &["[{}]", "[]"]),
+    ("usage", "input_tokens", &["3", "4", "-1"]),
+    ("usage", "output_tokens", &["7", "8", "6"]),
+    ("usage", "cache_read_input_tokens", &["100", "90"]),
+    ("usage", "cache_creation_input_tokens", &["10", "20"]),
+    (
+        "usage",
+        "cache_creation",
+        &["{\"ephemeral_1h_input_tokens\":10}", "{\"ephemeral_5m_input_tokens\":10}", ""],
+    ),
+    ("usage", "speed", &["\"standard\"", "\"fast\"", ""]),
+    ("usage", "service_tier", &["\"standard\"", "\"batch\"", ""]),
+    ("usage", "inference_geo", &["\"us\"", "\"global\"", ""]),
+    ("usage", "server_tool_use", &["{\"web_search_requests\":1}", "{\"web_search_requests\":2}", ""]),
+    (
+        "usage",
+        "iterations",
+        &[
+            "[{\"type\":\"message\",\"input_tokens\":3}]",
+            "[{\"type\":\"message\",\"input_tokens\":2}]",
+            "[{\"type\":\"compaction\",\"input_tokens\":3}]",
+            "[{\"type\":\"message\",\"model\":\"claude-haiku-4-5\",\"input_tokens\":3}]",
+            "[{\"type\":\"message\",\"input_tokens\":3},{\"type\":\"message\"}]",
+            "[]",
+        ],
+    ),
+];
+
+/// Lines of one request that say the same, but for a few fields.
+pub(crate) fn repetitions() -> impl Strategy<Value = Vec<u8>> {
+    let field = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let lines = prop::collection::vec(prop::collection::vec(field, 0..3), 2..5);
+    lines.prop_map(|lines| {
+        let lines = lines.into_iter().map(|changes| {
+            let mut values: Vec<&str> = REPEATED.iter().map(|(_, _, values)| values[0]).collect();
+            for (field, value) in changes {
+                let field = field.index(REPEATED.len());
+                values[field] = *value.get::<&str>(REPEATED[field].2);
+            }
+            let object = |wanted: &str| {
+                let fields = REPEATED
+                    .iter()
+                    .zip(&values)
+                    .filter(|((place, ..), value)| *place == wanted && !value.is_empty());
+                fields.map(|((_, key, _), value)| format!("\"{key}\":{value}")).collect::<Vec<_>>().join(",")
+            };
+            let message = format!("{{{},\"usage\":{{{}}}}}", object("message"), object("usage"));
+            format!("{{{},\"message\":{message}}}\n", object("line")).into_bytes()
+        });
+        lines.collect::<Vec<_>>().concat()
+    })
+}

@@ -83,6 +83,16 @@ fn agrees_with_the_slow_reader_on_generated_and_changed_lines() {
     check(500, &transcripts, agrees);
 }
 
+/// Most lines repeat the request before them; what they add to it is read without making another of each.
+#[test]
+fn agrees_with_the_slow_reader_on_lines_that_repeat_a_request() {
+    let agrees = |bytes: Vec<u8>| {
+        prop_assert_eq!(read(&bytes), reference::read(&bytes, &file_session()));
+        Ok(())
+    };
+    check(3000, &generate::repetitions(), agrees);
+}
+
 #[test]
 fn buffers_and_slices_change_nothing() {
     let pieces = (generate::transcript(lines()), 1..300_usize, 1..2000_u64);

@@ -3,6 +3,7 @@
 //! It shares no code with the program but the words of `usage` and the rule by which copies merge.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::LazyLock;
 
 use cmat::client_count::ClientCount;
@@ -200,7 +201,7 @@ fn tail(line: &Value) -> Option<Tail> {
             if echoes.iter().any(|echo| said.starts_with(echo)) {
                 return None;
             }
-            let stopped = said == "[Request interrupted by user for tool use]";
+            let stopped = *said == *"[Request interrupted by user for tool use]";
             Some(if stopped { Tail::Answered } else { Tail::Unanswered })
         }
         "assistant" => {
@@ -307,7 +308,7 @@ fn answered(
     let agent_id = if is_progress { text(&line["data"]["agentId"]).or(own_agent) } else { own_agent };
     let record = UsageRecord {
         request_session: id("requestSessionId", either("requestSessionId"), SessionId::new)?,
-        uuid: id("uuid", either("uuid"), MessageId::new)?.map(|uuid| uuid.as_str().to_owned()),
+        uuid: id("uuid", either("uuid"), MessageId::new)?,
         n_lines: 1,
         facts: RequestFacts {
             key: key(&answer["message"]["id"], either("uuid"), line_text)?,
@@ -334,7 +335,7 @@ fn answered(
     Ok(record)
 }
 
-fn key(message_id: &Value, uuid: Option<String>, line_text: &str) -> Result<RequestKey, SkipReason> {
+fn key(message_id: &Value, uuid: Option<Arc<str>>, line_text: &str) -> Result<RequestKey, SkipReason> {
     if let Some(id) = id("message.id", text(message_id), MessageId::new)? {
         return Ok(RequestKey::Message(id));
     }
@@ -352,7 +353,7 @@ fn flags(answer: &Value) -> Result<Flags, SkipReason> {
     let message = &answer["message"];
     let usage = &message["usage"];
     let requested = text(&answer["requestedModel"]);
-    let model = text(&message["model"]).or(requested.clone()).unwrap_or("unknown".to_owned());
+    let model = text(&message["model"]).or(requested.clone()).unwrap_or("unknown".into());
     Ok(Flags {
         stop_reason: text(&message["stop_reason"]),
         model: id("message.model", Some(model), ModelId::new)?.unwrap(),
@@ -409,15 +410,15 @@ fn count(field: &'static str, value: &Value) -> Result<u64, SkipReason> {
 
 fn id<T>(
     field: &'static str,
-    text: Option<String>,
-    parse: impl Fn(String) -> Result<T, cmat::id::IdError>,
+    text: Option<Arc<str>>,
+    parse: impl Fn(Arc<str>) -> Result<T, cmat::id::IdError>,
 ) -> Result<Option<T>, SkipReason> {
     text.map(|text| parse(text).map_err(|source| SkipReason::BadId { field, source })).transpose()
 }
 
 /// Returns a string that is not blank; none of the tests has one above 4,096 bytes.
-fn text(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| !text.trim_ascii().is_empty()).map(str::to_owned)
+fn text(value: &Value) -> Option<Arc<str>> {
+    value.as_str().filter(|text| !text.trim_ascii().is_empty()).map(Arc::from)
 }
 
 fn time(value: &Value) -> Option<Timestamp> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -106,12 +107,12 @@ struct Place {
 ///
 /// # Errors
 /// If the session has no name, or a file cannot be looked at.
-pub fn unread_of(filed: &Filed, known: &HashMap<PathBuf, ReadFile>) -> Result<Vec<Unread>, BookingError> {
+pub fn unread_of(filed: &Filed, known: &HashMap<OsString, ReadFile>) -> Result<Vec<Unread>, BookingError> {
     let mut unread = Vec::new();
     let mut named = None;
     for path in &filed.files {
         let failed = |source| BookingError::Transcript { path: path.clone(), source };
-        let known = known.get(path);
+        let known = known.get(path.as_os_str());
         let cursor = known.map(|known| &known.cursor);
         let Some(metadata) = pieces::changed(path, cursor).map_err(failed)? else { continue };
         let session = match (known, &named) {

@@ -3,7 +3,8 @@
 //! Three layouts are in use (client reference, section 4): `<session>/subagents/**` beside `<session>.jsonl`, flat
 //! `agent-*.jsonl` beside it that name the session (2.0.x), and lines in the main file itself (1.0.x).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
 use std::io::BufReader;
 use std::iter;
@@ -94,8 +95,8 @@ impl Filed {
 /// session, whose own file may be gone.
 pub fn filed_in(folder: &Path) -> Vec<Filed> {
     let Ok(folder) = folder.canonicalize() else { return Vec::new() };
-    let mut filed: BTreeMap<PathBuf, Filed> = BTreeMap::new();
-    let entries = WalkDir::new(&folder).min_depth(1).sort_by_file_name().into_iter().filter_map(Result::ok);
+    let mut filed: HashMap<OsString, Filed> = HashMap::new();
+    let entries = WalkDir::new(&folder).min_depth(1).into_iter().filter_map(Result::ok);
     for entry in entries {
         let is_transcript = is_transcript(entry.path());
         let is_file = entry.file_type().is_file();
@@ -117,11 +118,13 @@ pub fn filed_in(folder: &Path) -> Vec<Filed> {
             }
             _ => continue,
         };
-        let found =
-            filed.entry(main).or_insert_with_key(|main| Filed { main: main.clone(), files: Vec::new() });
+        let found = filed
+            .entry(main.into_os_string())
+            .or_insert_with_key(|main| Filed { main: PathBuf::from(main), files: Vec::new() });
         found.files.extend(file);
     }
     let mut filed: Vec<Filed> = filed.into_values().collect();
+    filed.sort_by(|a, b| a.main.as_os_str().cmp(b.main.as_os_str()));
     for Filed { main, files } in &mut filed {
         files.sort_by(|a, b| (a != main, a).cmp(&(b != main, b)));
     }

@@ -37,7 +37,8 @@ impl Ledger {
     pub fn worked_branches(&self, path: &Path) -> Result<Vec<WorkedBranch>, LedgerError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT branch, min(at) FROM request
-             WHERE project = (SELECT id FROM project WHERE path = ?1) AND branch IS NOT NULL
+             WHERE owner IN (SELECT id FROM session WHERE project = (SELECT id FROM project WHERE path = ?1))
+               AND branch IS NOT NULL
              GROUP BY branch ORDER BY branch",
         )?;
         let mut rows = statement.query([path_bytes(path)])?;

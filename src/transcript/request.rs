@@ -221,6 +221,7 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
 
 /// What a line's entry comes to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made, for each line")]
 pub(super) enum Seen {
     /// No usage of an API answer.
     Nothing,

@@ -1,7 +1,11 @@
 //! Clients that are interrupted, terminated and killed: what is known then, and what is said of the rest.
 
+use std::time::Duration;
+
 use serde_json::json;
 
+use crate::api::Pace;
+use crate::api::Reply;
 use crate::scenarios::Agent;
 use crate::scenarios::asks_agent;
 use crate::scenarios::calls;
@@ -72,7 +76,9 @@ pub(crate) async fn killed_when_all_was_written(stage: Stage) {
 /// The end of a subagent is told too: what it had written then outlives the kill of its client and the transcripts.
 pub(crate) async fn killed_after_a_subagent(stage: Stage) {
     stage.api_answers([asks_agent(Agent::Foreground), endless("This will take")]);
-    stage.api_answers_subagents([calls("Bash", json!({"command": "ls"})), says("Nothing there.")]);
+    // The client writes a line some time after it has it: by the end of this answer it has written the one before.
+    let slow = Reply { pace: Pace::Slow(Duration::from_millis(500)), ..says("Nothing there.") };
+    stage.api_answers_subagents([calls("Bash", json!({"command": "ls"})), slow]);
     stage.claude_stopped("task_1", &["Have an agent look"], "This will take", "KILL").await;
     stage.remove_transcripts();
     stage.assert_recorded_first("task_1", 2).await;

@@ -46,10 +46,10 @@ const AHEAD_BYTES: u64 = 24 << 20;
 const THREAD_BYTES: u64 = 1 << 20;
 
 /// How many requests a transaction records, about: others wait for it to end.
-const RECORDED_AT_ONCE: usize = 500;
+const RECORDED_AT_ONCE: usize = 800;
 
 /// How many bytes a transaction is about: what a kill can cost.
-const BYTES_AT_ONCE: u64 = 8 << 20;
+const BYTES_AT_ONCE: u64 = 16 << 20;
 
 /// How far reading came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ pub(super) struct Repeated<'ledger> {
 }
 
 /// What is bound to a parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 enum Bound {
     /// Nothing yet, or a kind of value that is bound each time.
     Unknown,

@@ -177,8 +177,7 @@ impl<'entry, 'line> Sighting<'entry, 'line> {
         if !is_same {
             return false;
         }
-        let is_smaller = |uuid: &&str| last.uuid.as_ref().is_none_or(|known| *uuid < known.as_str());
-        let uuid = optional("uuid", self.uuid().filter(is_smaller), MessageId::new);
+        let uuid = optional("uuid", self.uuid(), MessageId::new);
         let (Ok(tokens), Ok(uuid)) = (tokens(&self.usage.counts), uuid) else { return false };
         last.merge_later(&tokens, uuid);
         true

@@ -73,23 +73,20 @@ fn agrees_with_the_slow_reader_on_real_transcripts() {
     }
 }
 
+/// Checks that the fast reader finds in `bytes` what the slow one finds.
+fn agrees(bytes: Vec<u8>) -> TestCaseResult {
+    prop_assert_eq!(read(&bytes), reference::read(&bytes, &file_session()));
+    Ok(())
+}
+
 #[test]
 fn agrees_with_the_slow_reader_on_generated_and_changed_lines() {
-    let transcripts = generate::transcript(lines());
-    let agrees = |bytes: Vec<u8>| {
-        prop_assert_eq!(read(&bytes), reference::read(&bytes, &file_session()));
-        Ok(())
-    };
-    check(500, &transcripts, agrees);
+    check(500, &generate::transcript(lines()), agrees);
 }
 
 /// Most lines repeat the request before them; what they add to it is read without making another of each.
 #[test]
 fn agrees_with_the_slow_reader_on_lines_that_repeat_a_request() {
-    let agrees = |bytes: Vec<u8>| {
-        prop_assert_eq!(read(&bytes), reference::read(&bytes, &file_session()));
-        Ok(())
-    };
     check(3000, &generate::repetitions(), agrees);
 }
 

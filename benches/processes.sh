@@ -189,6 +189,7 @@ budget() {
     seq 50 | sed 's/.*/pre-tool/' | times_of 'cmat hook pre-tool, both' asked
     "$cmat" budget set --total 100000000 --enhancement enhancement-3 >/dev/null
     seq 50 | sed 's/.*/user-prompt/' | CMAT_ENHANCEMENT=enhancement-3 times_of 'cmat hook user-prompt, and one of an enhancement' asked
+    seq 50 | sed 's/.*/pre-tool/' | CMAT_ENHANCEMENT=enhancement-3 times_of 'cmat hook pre-tool, all three' asked
     rm -f "$work"/large-*
 }
 

@@ -45,8 +45,8 @@ fn in_order(corpus: &Corpus) -> Rooms {
     rooms
 }
 
-/// Takes the steps as they come, then whatever they left.
-fn in_steps(corpus: &Corpus, steps: &[Step]) -> Rooms {
+/// Takes the steps as they come, each followed by a question, then whatever they left.
+fn in_steps(corpus: &Corpus, steps: &[Step], mut ask: impl FnMut(&Rooms)) -> Rooms {
     let rooms = Rooms::new();
     let files: Vec<(&PathBuf, &Vec<u8>)> = corpus.files.iter().collect();
     let sessions = corpus.sessions();
@@ -60,9 +60,7 @@ fn in_steps(corpus: &Corpus, steps: &[Step]) -> Rooms {
             }
             Step::Assign(session) => rooms.assign(&sessions[session.index(sessions.len())]),
         }
-        // Sums that were asked for before are not what is told later.
-        rooms.summaries(&sessions);
-        rooms.groups(&Filter::ALL, &[]);
+        ask(&rooms);
     }
     for (file, bytes) in files {
         rooms.write(file, bytes);
@@ -74,6 +72,12 @@ fn in_steps(corpus: &Corpus, steps: &[Step]) -> Rooms {
     rooms
 }
 
+/// Asks for sums, which what is told later must not be.
+fn ask_for_all(rooms: &Rooms, corpus: &Corpus) {
+    rooms.summaries(&corpus.sessions());
+    rooms.groups(&Filter::ALL, &[]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -82,7 +86,8 @@ proptest! {
         corpus in corpus::corpus(),
         steps in prop::collection::vec(corpus::step(), 0..12),
     ) {
-        let (expected, found) = (in_order(&corpus), in_steps(&corpus, &steps));
+        let found = in_steps(&corpus, &steps, |rooms| ask_for_all(rooms, &corpus));
+        let expected = in_order(&corpus);
         prop_assert_eq!(found.dump(), expected.dump());
         let sessions = corpus.sessions();
         prop_assert_eq!(found.summaries(&sessions), expected.summaries(&sessions));
@@ -104,7 +109,7 @@ proptest! {
         steps in prop::collection::vec(corpus::step(), 0..12),
         by in prop::sample::subsequence(Dimension::all(), 0..4),
     ) {
-        let rooms = in_steps(&corpus, &steps);
+        let rooms = in_steps(&corpus, &steps, |rooms| ask_for_all(rooms, &corpus));
         let whole = query::whole(&rooms.groups(&Filter::ALL, &[]));
         prop_assert_eq!((whole.cost.total(), whole.requests), one_by_one(&rooms, &Filter::ALL));
         let groups = rooms.groups(&Filter::ALL, &by);
@@ -112,6 +117,43 @@ proptest! {
         for group in groups {
             prop_assert_eq!(asked_for_alone(&rooms, &by, &group.keys), Some(group.totals));
         }
+    }
+
+    #[test]
+    fn a_budget_counts_each_request_once_however_much_of_it_is_rolled_up(
+        corpus in corpus::corpus(),
+        steps in prop::collection::vec(corpus::step(), 0..12),
+        mut rolled_up in prop::collection::vec(any::<bool>(), 12),
+        (day, quarter) in (1..5_i8, 0..3_i8),
+    ) {
+        let begins = jiff::civil::date(2026, 11, day).at(12, 15 * quarter, 0, 0);
+        let begins = begins.to_zoned(TimeZone::UTC).unwrap().timestamp();
+        // All periods of budgets begin at a quarter of an hour.
+        let since = Filter { period: Period { begins, ..Period::ALL }, ..Filter::ALL };
+        let on_main = Condition { dimension: Dimension::Branch, value: Some("main".to_owned()) };
+        let on_main = Filter { conditions: vec![on_main], ..Filter::ALL };
+        let check = |rooms: &Rooms| {
+            for filter in [&Filter::ALL, &on_main, &since] {
+                let ledger = &rooms.books.borrow().ledger;
+                let spent = ledger.spent(filter, &[]).unwrap().cost;
+                let by_day = ledger.spent_by_day(filter, &Calendar::default(), &[]).unwrap();
+                assert_eq!(spent, one_by_one(rooms, filter).0, "{filter:?}");
+                assert_eq!(spent, by_day.into_iter().map(|(_, cost)| cost).sum(), "{filter:?}");
+            }
+        };
+        let rooms = in_steps(&corpus, &steps, |rooms| {
+            check(rooms);
+            if rolled_up.pop() == Some(true) {
+                rooms.books.borrow().ledger.roll_up_some().unwrap();
+                check(rooms);
+            }
+        });
+        check(&rooms);
+        let bit_by_bit = rooms.rolled_up();
+        rooms.tamper(
+            "DELETE FROM rollup; INSERT OR REPLACE INTO stale_rollup SELECT id, -1000000000000000 FROM session",
+        );
+        prop_assert_eq!(bit_by_bit, rooms.rolled_up());
     }
 
     #[test]

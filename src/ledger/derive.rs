@@ -18,6 +18,9 @@ use crate::ledger::instant;
 use crate::ledger::placement::Placement;
 use crate::ledger::recording::Recording;
 
+/// That all requests of a session have to be rolled up again.
+pub(super) const ALWAYS: Timestamp = Timestamp::MIN;
+
 /// Columns of a stored request that [`placed`] reads.
 macro_rules! placed_columns {
     () => {
@@ -65,10 +68,12 @@ impl Recording<'_> {
                 placement.pr,
                 placement.commit,
             ])?;
-        self.stale_sessions.extend([present.owner, owner]);
+        // Which request of an agent follows another is different now, too.
+        self.changed(present.owner, ALWAYS);
+        self.changed(owner, ALWAYS);
         if (placement.task, owner, placement.project) != (present.task, present.owner, present.project) {
-            self.touch(present);
-            self.touch(&placement);
+            self.touch(present, ALWAYS);
+            self.touch(&placement, ALWAYS);
         }
         *self.moves.entry((present.task, placement.task)).or_default() += 1;
         Ok(placement.project != present.project)
@@ -126,21 +131,29 @@ impl Recording<'_> {
         Ok(found)
     }
 
-    /// Notes that the totals of the request's present task change.
+    /// Notes that the totals of the request's present task change, by what is counted of the request.
     pub(super) fn touch_task_of(&mut self, request: i64) -> Result<(), LedgerError> {
         for placed in self.placed("request.id = ?1", [request])? {
-            self.touch(&placed.present);
+            self.touch(&placed.present, placed.at);
         }
         Ok(())
     }
 
-    /// Notes that the totals of the session and the task that a request is placed in change.
-    pub(super) fn touch(&mut self, placement: &Placement) {
-        self.stale_sessions.insert(placement.owner);
+    /// Notes that the totals of the session and the task that a request is placed in change, from `since` on.
+    pub(super) fn touch(&mut self, placement: &Placement, since: Timestamp) {
+        self.changed(placement.owner, since);
         self.recounted.insert(placement.owner);
         if let Some(task) = placement.task {
             self.touched.entry(task).or_default().insert(placement.owner);
         }
+    }
+
+    /// Notes that the requests of `session` which were made at `since` and later have to be rolled up again.
+    pub(super) fn changed(&mut self, session: i64, since: Timestamp) {
+        self.stale_sessions
+            .entry(session)
+            .and_modify(|earliest| *earliest = since.min(*earliest))
+            .or_insert(since);
     }
 
     /// Decides anew who owns the shared requests that any of `sessions` shows.

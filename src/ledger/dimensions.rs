@@ -11,7 +11,7 @@ use crate::ledger::instant;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
-use crate::ledger::rollup::QUARTER;
+use crate::ledger::rollup;
 use crate::period::Period;
 use crate::period::Unit;
 use crate::query::Dimension;
@@ -46,7 +46,7 @@ impl<'a> Question<'a> {
     /// Returns a question about what requests are rolled up to: the first quarter may begin before the period.
     pub(super) fn about_quarters(filter: &'a Filter) -> Self {
         let begins = millis(filter.period.begins);
-        let quarter = instant(begins - begins.rem_euclid(QUARTER)).unwrap_or(Timestamp::MIN);
+        let quarter = instant(rollup::quarter(begins)).unwrap_or(Timestamp::MIN);
         Self::within(Period { begins: quarter, ..filter.period }, filter)
     }
 

@@ -15,6 +15,7 @@ use sha2::Sha256;
 use crate::client_count::ClientCount;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
+use crate::ledger::derive::ALWAYS;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
 use crate::ledger::path_from;
@@ -148,8 +149,8 @@ impl Recording<'_> {
     }
 
     fn forget_request(&mut self, request: i64) -> Result<(), LedgerError> {
-        self.touch_task_of(request)?;
         let stored = requests::get(&self.transaction, request)?;
+        self.touch(&stored.placement, ALWAYS);
         self.transaction
             .prepare_cached("INSERT INTO forgotten_request (hash) VALUES (?1) ON CONFLICT DO NOTHING")?
             .execute([hash(&stored.facts.key)])?;
@@ -251,7 +252,7 @@ impl Recording<'_> {
         for touched in self.touched.values_mut() {
             touched.retain(|session| !sessions.contains(session));
         }
-        self.stale_sessions.retain(|session| !sessions.contains(session));
+        self.stale_sessions.retain(|session, _| !sessions.contains(session));
         Ok(others)
     }
 

@@ -93,7 +93,7 @@ impl Ledger {
 /// Returns what the rows of a period are taken from: the roll-up, or, where the period begins or ends within a quarter
 /// of an hour, what its requests are rolled up to.
 pub(super) fn source(period: Period) -> String {
-    let is_whole = |at: jiff::Timestamp| millis(at) % rollup::QUARTER == 0;
+    let is_whole = |at: jiff::Timestamp| rollup::quarter(millis(at)) == millis(at);
     let begins_whole = period.begins == jiff::Timestamp::MIN || is_whole(period.begins);
     let ends_whole = period.ends == jiff::Timestamp::MAX || is_whole(period.ends);
     if begins_whole && ends_whole {

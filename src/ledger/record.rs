@@ -141,7 +141,7 @@ impl Recording<'_> {
                 record.cost_reported.map(stored_amount).transpose()?,
             ])?;
         self.stamp_again(stored.id, stored.placement.owner, &facts, price)?;
-        self.touch(&stored.placement);
+        self.touch(&stored.placement, stored.facts.origin.timestamp);
         Ok(Outcome::Grown)
     }
 

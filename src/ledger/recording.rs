@@ -17,6 +17,7 @@ use crate::ledger::appearances;
 use crate::ledger::appearances::OnlyAppearance;
 use crate::ledger::appearances::SessionFile;
 use crate::ledger::cursor::FileId;
+use crate::ledger::derive::ALWAYS;
 use crate::ledger::forget;
 use crate::ledger::millis;
 use crate::ledger::path_bytes;
@@ -25,6 +26,7 @@ use crate::ledger::requests;
 use crate::ledger::requests::NewRequest;
 use crate::ledger::requests::Statements;
 use crate::ledger::requests::StoredRequest;
+use crate::ledger::rollup;
 use crate::ledger::shares::Sums;
 use crate::pricing;
 use crate::pricing::Charge;
@@ -56,8 +58,8 @@ pub struct Recording<'ledger> {
     pub(super) added: BTreeMap<(i64, i64), Sums>,
     /// Tasks whose totals change by more than that, each with the sessions that make them change.
     pub(super) touched: BTreeMap<i64, BTreeSet<i64>>,
-    /// Sessions that own a request which changed.
-    pub(super) stale_sessions: BTreeSet<i64>,
+    /// When the first request that changed was made, by the session that owns it.
+    pub(super) stale_sessions: BTreeMap<i64, Timestamp>,
     /// Sessions whose requests, or whose client's count of them, may have changed.
     pub(super) recounted: BTreeSet<i64>,
     /// How many stored requests were placed anew, by the task that they had and the one that they have.
@@ -88,7 +90,7 @@ impl<'ledger> Recording<'ledger> {
             price_rows: Vec::new(),
             added: BTreeMap::new(),
             touched: BTreeMap::new(),
-            stale_sessions: BTreeSet::new(),
+            stale_sessions: BTreeMap::new(),
             recounted: BTreeSet::new(),
             moves: BTreeMap::new(),
             shown: BTreeSet::new(),
@@ -245,7 +247,7 @@ impl<'ledger> Recording<'ledger> {
         for (new, request) in new.iter().zip(&added) {
             let Some(request) = *request else { continue };
             let owner = new.placement.owner;
-            self.stale_sessions.insert(owner);
+            self.changed(owner, new.facts.origin.timestamp);
             self.recounted.insert(owner);
             let rows = self.charge_rows(owner, new.facts, price)?;
             self.add_to_share(request, &new.placement, new.facts, &rows)?;
@@ -269,8 +271,11 @@ impl<'ledger> Recording<'ledger> {
         }
         let origin_session = self.session(&facts.origin.session)?;
         requests::raise(&self.transaction, &facts, origin_session, &stored.placement)?;
-        self.touch(&stored.placement);
         let owner = stored.placement.owner;
+        let (before, after) = (&stored.facts.origin, &facts.origin);
+        let is_of_another_agent = before.agent_id != after.agent_id;
+        let since = if is_of_another_agent { ALWAYS } else { before.timestamp.min(after.timestamp) };
+        self.touch(&stored.placement, since);
         if facts.origin != stored.facts.origin {
             // With the same owner it stays in the same project.
             let raised = self.placed("request.id = ?1", [stored.id])?;
@@ -378,10 +383,13 @@ impl<'ledger> Recording<'ledger> {
     /// Marks what the task queues must show, and commits.
     pub fn commit(mut self) -> Result<(), LedgerError> {
         self.settle_shares()?;
-        for session in std::mem::take(&mut self.stale_sessions) {
+        for (session, since) in std::mem::take(&mut self.stale_sessions) {
             self.transaction
-                .prepare_cached("INSERT INTO stale_rollup (session) VALUES (?1) ON CONFLICT DO NOTHING")?
-                .execute([session])?;
+                .prepare_cached(
+                    "INSERT INTO stale_rollup (session, since) VALUES (?1, ?2)
+                     ON CONFLICT DO UPDATE SET since = min(since, excluded.since)",
+                )?
+                .execute([session, rollup::quarter(millis(since))])?;
         }
         self.mark_remainders()?;
         self.transaction.commit()?;

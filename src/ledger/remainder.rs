@@ -18,6 +18,7 @@ use crate::id::ModelId;
 use crate::id::SessionId;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::derive::ALWAYS;
 use crate::ledger::instant;
 use crate::ledger::millis;
 use crate::ledger::recording::PriceRequest;
@@ -202,13 +203,13 @@ impl Recording<'_> {
         let row =
             row.ok_or_else(|| LedgerError::Corrupt { what: "a remainder that is there already".to_owned() })?;
         self.transaction.execute("UPDATE request SET requests = 0 WHERE id = ?1", [row])?;
-        self.touch(&placement);
+        self.touch(&placement, ALWAYS);
         self.stamp(row, session, facts, price)?;
         Ok(())
     }
 
     fn remove_remainder(&mut self, remainder: &StoredRequest) -> Result<(), LedgerError> {
-        self.touch(&remainder.placement);
+        self.touch(&remainder.placement, ALWAYS);
         self.transaction.execute("DELETE FROM charge WHERE request = ?1", [remainder.id])?;
         self.transaction.execute("DELETE FROM request WHERE id = ?1", [remainder.id])?;
         Ok(())

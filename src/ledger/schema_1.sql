@@ -294,12 +294,13 @@ CREATE TABLE rollup (                       -- derived: what a session's request
     incomplete INTEGER NOT NULL,
     unpriced INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX rollup_by_owner ON rollup (owner);
+CREATE INDEX rollup_by_owner ON rollup (owner, at);
 CREATE INDEX rollup_by_time ON rollup (at);
 CREATE INDEX rollup_by_enhancement ON rollup (enhancement, task, project) WHERE enhancement IS NOT NULL;
 
 CREATE TABLE stale_rollup (                 -- sessions to be rolled up before they are told
-    session INTEGER PRIMARY KEY REFERENCES session (id)
+    session INTEGER PRIMARY KEY REFERENCES session (id),
+    since INTEGER NOT NULL                  -- when the first quarter begins that changed; the costs before it are right
 ) STRICT;
 
 CREATE TABLE rollup_total (                 -- derived: what `rollup` comes to at all times, for budgets without an end

@@ -1,5 +1,5 @@
-//! What was spent since a moment, for a budget: the roll-up of the sessions that rest, and the requests of those that go
-//! on. It writes nothing, so a hook need not wait for anybody.
+//! What was spent since a moment, for a budget: what is rolled up, and the requests that are not yet. It writes nothing,
+//! so a hook need not wait for anybody.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use crate::ledger::dimensions::Question;
 use crate::ledger::instant;
 use crate::ledger::path_bytes;
 use crate::ledger::rollup::COSTS;
+use crate::ledger::signed;
 use crate::ledger::unsigned;
 use crate::money::Usd;
 use crate::period::Calendar;
@@ -79,7 +80,7 @@ impl Ledger {
             _ => format!("CASE WHEN {is_trusted} THEN cost ELSE dearer END"),
         };
         let (micro, pico) = (sum("micro"), sum("pico"));
-        // Negative for what is rolled up of sessions that changed since: it is part of the totals.
+        // Negative for what is rolled up and changed since: it is part of the totals.
         let rolled_up = |rows: &str, sign: &str| {
             format!(
                 "SELECT {key}, {sign}coalesce({micro}, 0), {sign}coalesce({pico}, 0),
@@ -87,16 +88,18 @@ impl Ledger {
                  FROM ({rows}) AS fact{rest}{grouped}"
             )
         };
-        // The cross joins make SQLite begin with the few sessions that are not rolled up.
-        let changed =
-            "SELECT rollup.* FROM stale_rollup CROSS JOIN rollup ON rollup.owner = stale_rollup.session";
-        let unchanged = "SELECT * FROM rollup WHERE owner NOT IN (SELECT session FROM stale_rollup)";
+        // The cross joins make SQLite begin with the few sessions that are not rolled up to their ends.
+        let changed = "SELECT rollup.* FROM stale_rollup CROSS JOIN rollup
+                       ON rollup.owner = stale_rollup.session AND rollup.at >= stale_rollup.since";
+        let unchanged = "SELECT * FROM rollup
+                         WHERE NOT EXISTS (SELECT 1 FROM stale_rollup WHERE session = owner AND since <= at)";
         let others = format!(
             "SELECT {key}, coalesce(sum(({cost}) / 1000000), 0), coalesce(sum(({cost}) % 1000000), 0),
                     count(*) FILTER (WHERE unpriced IS NOT NULL AND part = 0), coalesce(sum(estimated), 0)
              FROM (SELECT request.*, charge.model, charge.part, charge.cost, charge.dearer, charge.unpriced,
                           charge.estimated
-                   FROM stale_rollup CROSS JOIN request ON request.owner = stale_rollup.session
+                   FROM stale_rollup
+                   CROSS JOIN request ON request.owner = stale_rollup.session AND request.at >= stale_rollup.since
                    CROSS JOIN charge ON charge.request = request.id) AS fact{rest}{grouped}"
         );
         let mut texts = vec![others];
@@ -137,13 +140,17 @@ impl Ledger {
         found.collect()
     }
 
-    /// Returns how many sessions are not rolled up.
-    pub fn n_stale_rollups(&self) -> Result<u64, LedgerError> {
-        unsigned(
-            self.connection
-                .prepare_cached("SELECT count(*) FROM stale_rollup")?
-                .query_row([], |row| row.get(0))?,
-        )
+    /// Returns whether more than `n` requests are not rolled up.
+    pub fn has_more_to_roll_up(&self, n: u64) -> Result<bool, LedgerError> {
+        let has_more = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM stale_rollup CROSS JOIN request
+                                ON request.owner = stale_rollup.session AND request.at >= stale_rollup.since
+                                LIMIT 1 OFFSET ?1)",
+            )?
+            .query_row([signed(n)?], |row| row.get(0))?;
+        Ok(has_more)
     }
 }
 

@@ -12,9 +12,11 @@ use serde_json::json;
 use crate::id::SessionId;
 use crate::money::Usd;
 
-/// Price of a token of each model in pico-dollars: input, output.
-const PRICES: [(&str, [i128; 2]); 2] =
-    [("claude-haiku-4-5", [1_000_000, 5_000_000]), ("claude-opus-4-8", [5_000_000, 25_000_000])];
+/// Price of a token of each model in pico-dollars: input, output, written to the cache, read from it.
+const PRICES: [(&str, [i128; 4]); 2] = [
+    ("claude-haiku-4-5", [1_000_000, 5_000_000, 1_250_000, 100_000]),
+    ("claude-opus-4-8", [5_000_000, 25_000_000, 6_250_000, 500_000]),
+];
 
 /// Branches, and none.
 const BRANCHES: [Option<&str>; 4] = [Some("main"), Some("feature/PAY-1-checkout"), Some("fix/#7"), None];
@@ -42,8 +44,10 @@ struct Made {
     input: u64,
     /// Output as its lines state it, growing.
     output: Vec<u64>,
-    /// In the file of a subagent.
-    by_agent: bool,
+    /// Tokens written to the cache, and read from it.
+    cache: (u64, u64),
+    /// In the file of a subagent, by its number.
+    by_agent: Option<usize>,
     /// The main file echoes the subagent's line.
     echoed: bool,
     /// Number of the branch it is made on.
@@ -58,15 +62,15 @@ fn made() -> impl Strategy<Value = Made> {
     let said = (0..BRANCHES.len(), any::<Option<bool>>(), prop::option::weighted(0.2, 1..4_u32));
     (
         0..PRICES.len(),
-        1..5000_u64,
+        (1..5000_u64, (0..900_u64, 0..900_u64)),
         prop::collection::vec(1..900_u64, 1..4),
-        any::<bool>(),
+        prop::option::of(0..2_usize),
         any::<bool>(),
         said,
     )
-        .prop_map(|(model, input, mut output, by_agent, echoed, (branch, asked, linked))| {
+        .prop_map(|(model, (input, cache), mut output, by_agent, echoed, (branch, asked, linked))| {
             output.sort_unstable();
-            Made { model, input, output, by_agent, echoed, branch, asked, linked }
+            Made { model, input, output, cache, by_agent, echoed, branch, asked, linked }
         })
 }
 
@@ -84,7 +88,7 @@ struct Run {
 fn run() -> impl Strategy<Value = Run> {
     let fork = prop::option::of((any::<Index>(), any::<bool>()));
     let counted = prop::option::of((0..500_u64, any::<bool>()));
-    (fork, any::<bool>(), prop::collection::vec(made(), 0..4), counted)
+    (fork, any::<bool>(), prop::collection::vec(made(), 0..6), counted)
         .prop_map(|(fork_of, has_plain_line, made, counted)| Run { fork_of, has_plain_line, made, counted })
 }
 
@@ -120,8 +124,8 @@ impl Corpus {
                 corpus.cost += made.cost();
                 main.extend(made.prompt(&session, &time(n, place + 1)));
                 let lines = made.lines(&format!("{n}-{place}"), &session, &time(n, place + 1));
-                if made.by_agent {
-                    corpus.append(&format!("{session}/subagents/agent-{place}.jsonl"), &lines);
+                if let Some(agent) = made.by_agent {
+                    corpus.append(&format!("{session}/subagents/agent-{agent}.jsonl"), &lines);
                     let echo = json!({"type": "progress", "uuid": format!("echo-{n}-{place}"),
                         "sessionId": session, "timestamp": time(n, place + 1), "data": {"message": lines[0]}});
                     main.extend(made.echoed.then_some(echo));
@@ -170,8 +174,8 @@ impl Run {
             models[model] = json!({
                 "inputTokens": sum(|made| made.input),
                 "outputTokens": sum(Made::largest_output) + hidden,
-                "cacheReadInputTokens": 0,
-                "cacheCreationInputTokens": 0,
+                "cacheReadInputTokens": sum(|made| made.cache.1),
+                "cacheCreationInputTokens": sum(|made| made.cache.0),
             });
         }
         Some(json!({"type": "cost-state", "sessionId": session, "totalCostUSD": 0.1, "modelUsage": models}))
@@ -184,8 +188,12 @@ impl Made {
     }
 
     fn cost(&self) -> i128 {
-        let [input, output] = PRICES[self.model].1;
-        input * i128::from(self.input) + output * i128::from(self.largest_output())
+        let [input, output, write, read] = PRICES[self.model].1;
+        let (written, was_read) = self.cache;
+        input * i128::from(self.input)
+            + output * i128::from(self.largest_output())
+            + write * i128::from(written)
+            + read * i128::from(was_read)
     }
 
     fn prompt(&self, session: &str, timestamp: &str) -> Option<Value> {
@@ -205,14 +213,20 @@ impl Made {
                 "timestamp": timestamp,
                 "cwd": "/nowhere",
                 "gitBranch": BRANCHES[self.branch],
-                "isSidechain": self.by_agent,
+                "isSidechain": self.by_agent.is_some(),
+                "agentId": self.by_agent.map(|agent| agent.to_string()),
                 "requestId": format!("req-{id}"),
                 "message": {
                     "id": format!("msg-{id}"),
                     "model": PRICES[self.model].0,
                     "content": [{"type": "text"}],
                     "stop_reason": (n == last).then_some("end_turn"),
-                    "usage": {"input_tokens": self.input, "output_tokens": output},
+                    "usage": {
+                        "input_tokens": self.input,
+                        "output_tokens": output,
+                        "cache_creation_input_tokens": self.cache.0,
+                        "cache_read_input_tokens": self.cache.1,
+                    },
                 },
             })
         };
@@ -230,6 +244,7 @@ fn copy(line: &Value, session: &str, parent: usize, marked: bool) -> Value {
     line
 }
 
+/// A session goes on for more than a quarter of an hour.
 fn time(session: usize, place: usize) -> String {
-    format!("2026-11-0{}T12:{:02}:00.000Z", session + 1, place)
+    format!("2026-11-0{}T12:{:02}:00.000Z", session + 1, 7 * place)
 }

@@ -179,15 +179,25 @@ impl Rooms {
         summaries.map(|summary| TaskSummary { project: PathBuf::new(), ..summary }).collect()
     }
 
+    /// Returns what requests are rolled up to, once all are.
+    pub(super) fn rolled_up(&self) -> String {
+        self.books.borrow().ledger.roll_up().unwrap();
+        self.lines_of(&["SELECT * FROM rollup"])
+    }
+
     /// Returns what the ledger knows, in an order that does not depend on how it came to know it.
     pub(super) fn dump(&self) -> String {
+        self.lines_of(&KNOWN)
+    }
+
+    fn lines_of(&self, queries: &[&str]) -> String {
         let ledger = Connection::open(self.folder.path().join("data").join(FILE_NAME)).unwrap();
         assert!(
             !ledger.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap(),
             "a row refers to none"
         );
         let mut dump = String::new();
-        for query in KNOWN {
+        for query in queries {
             let mut statement = ledger.prepare(query).unwrap();
             let n_columns = statement.column_count();
             let mut lines: Vec<String> = statement

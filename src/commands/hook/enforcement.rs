@@ -44,6 +44,7 @@ use crate::hook_input::HookInput;
 use crate::id::SessionId;
 use crate::id::TaskId;
 use crate::ledger::Durability;
+use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::money::Usd;
 use crate::project;
@@ -69,8 +70,8 @@ const MAX_STDIN_BYTES: u64 = 256 << 20;
 /// From how much of a budget on a tool waits for its own request to be counted, in percent.
 const NEAR_PERCENT: u64 = 75;
 
-/// How many sessions may count by their requests before they are rolled up.
-const MANY_STALE: u64 = 8;
+/// How many requests may count one by one before they are rolled up.
+const MANY: u64 = 100;
 
 /// An event that is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,6 +281,7 @@ fn check(
     config: &Config,
     books: &mut Books,
 ) -> anyhow::Result<Option<Value>> {
+    let began = Instant::now();
     if let Some(transcript) = &asked.named.transcript {
         books.book_session(transcript, asked.named.session.as_ref(), Some(&asked.project))?;
     }
@@ -317,12 +319,19 @@ fn check(
         }
     }
     // Thresholds were told: from here on nothing makes the answer void.
-    if books.ledger.n_stale_rollups()? > MANY_STALE
-        && let Err(fault) = books.ledger.roll_up()
-    {
+    if let Err(fault) = roll_up(&books.ledger, began.elapsed()) {
         tracing::warn!("the ledger is not rolled up: {fault}");
     }
     Ok(object)
+}
+
+/// Rolls up for about as long as the check took, if much was counted one by one: the next checks are the faster for it.
+fn roll_up(ledger: &Ledger, patience: Duration) -> Result<(), LedgerError> {
+    let began = Instant::now();
+    if ledger.has_more_to_roll_up(MANY)? {
+        while ledger.roll_up_some()? && began.elapsed() < patience {}
+    }
+    Ok(())
 }
 
 /// Returns whether a budget is used up that lets only a cheaper model go on.

@@ -10,14 +10,12 @@
 
 mod enforcement;
 mod latest;
+mod stdin;
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
-use std::io;
-use std::io::IsTerminal as _;
 use std::panic;
 use std::path::PathBuf;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -92,7 +90,7 @@ pub(super) fn run(arguments: &[OsString]) {
         // First of all: a disk that hangs must not have the client kill the hook and tell the user.
         leave_at(started + config.hook.limit);
         logging::to_file(&config.data_dir);
-        let told = read_stdin(config.hook.limit / 2, MAX_STDIN_BYTES);
+        let told = stdin::read(config.hook.limit / 2, MAX_STDIN_BYTES);
         let event = arguments.first().filter(|event| is_event(event)).and_then(|event| event.to_str());
         let names = match event {
             Some(_known) => without_flags(&arguments[1..]),
@@ -328,29 +326,4 @@ fn intent(event: Event, config: &Config, arguments: &[OsString], told: HookInput
 /// An id that cannot be used is told in the log; the session is recorded without it.
 fn usable<Id>(what: &str, id: Result<Id, crate::id::IdError>) -> Option<Id> {
     id.inspect_err(|fault| tracing::warn!("{what} is not usable: {fault}")).ok()
-}
-
-/// Reads one JSON object from stdin, not waiting for its end: some clients leave the pipe open.
-///
-/// The client writes at once, but a busy machine may be late to run it; a person's terminal says nothing.
-fn read_stdin(patience: Duration, max_bytes: u64) -> HookInput {
-    if io::stdin().is_terminal() {
-        return HookInput::default();
-    }
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        // The receiver may have lost its patience.
-        let _too_late = sender.send(HookInput::read(io::stdin().lock(), max_bytes));
-    });
-    match receiver.recv_timeout(patience) {
-        Ok(Ok(told)) => told,
-        Ok(Err(error)) => {
-            tracing::warn!("{}", chain(&error));
-            HookInput::default()
-        }
-        Err(_timeout) => {
-            tracing::warn!("nothing came on stdin");
-            HookInput::default()
-        }
-    }
 }

@@ -295,7 +295,8 @@ CREATE TABLE rollup (                       -- derived: what a session's request
     unpriced INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX rollup_by_owner ON rollup (owner, at);
-CREATE INDEX rollup_by_time ON rollup (at);
+-- With what budgets ask of a period, in a tenth of the pages that the rows have.
+CREATE INDEX rollup_by_time ON rollup (at, owner, micro_dearer, pico_dearer, requests, unpriced, estimated);
 CREATE INDEX rollup_by_enhancement ON rollup (enhancement, task, project) WHERE enhancement IS NOT NULL;
 
 CREATE TABLE stale_rollup (                 -- sessions to be rolled up before they are told

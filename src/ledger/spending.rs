@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::ToSql;
 use rusqlite::Transaction;
@@ -12,7 +13,6 @@ use rusqlite::TransactionBehavior;
 use crate::budget::standing::Spent;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
-use crate::ledger::dimensions;
 use crate::ledger::dimensions::Question;
 use crate::ledger::instant;
 use crate::ledger::path_bytes;
@@ -26,35 +26,56 @@ use crate::period::Unit;
 use crate::query::Dimension;
 use crate::query::Filter;
 
+/// What spending is told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    Nothing,
+    /// When it was rolled up to, or the request was made.
+    Times,
+}
+
 impl Ledger {
     /// Returns what the requests that pass `filter` cost: as [`Ledger::groups`] would say in a project whose prices the
     /// user trusts, elsewhere at the dearer of the project's prices and the user's.
     pub fn spent(&self, filter: &Filter, trusted: &[PathBuf]) -> Result<Spent, LedgerError> {
-        let whole = self.spent_apart(None, filter, trusted)?;
+        let whole = self.spent_apart(Apart::Nothing, filter, trusted)?;
         Ok(whole.into_values().next().unwrap_or_default())
     }
 
-    /// Returns the same for each day of the calendar on which there were requests.
+    /// Returns the same for each day of the calendar on which requests were made.
     pub fn spent_by_day(
         &self,
         filter: &Filter,
         calendar: &Calendar,
         trusted: &[PathBuf],
     ) -> Result<Vec<(Date, Usd)>, LedgerError> {
-        self.define_periods(calendar)?;
-        let days = self.spent_apart(Some(dimensions::begins_of(Unit::Day)), filter, trusted)?;
-        days.into_iter().map(|(begins, spent)| Ok((calendar.day(instant(begins)?), spent.cost))).collect()
+        let mut days: Vec<(Date, Usd)> = Vec::new();
+        let mut day = Period { begins: Timestamp::MAX, ends: Timestamp::MIN };
+        for (at, spent) in self.spent_apart(Apart::Times, filter, trusted)? {
+            let at = instant(at)?;
+            match days.last_mut() {
+                Some((_, cost)) if day.contains(at) => *cost += spent.cost,
+                _ => {
+                    day = calendar.period(Unit::Day, at);
+                    days.push((calendar.day(at), spent.cost));
+                }
+            }
+        }
+        Ok(days)
     }
 
-    /// Returns what was spent, apart by an expression over requests; under 0 if there is none.
+    /// Returns what was spent, apart by when; under 0 if not apart.
     fn spent_apart(
         &self,
-        apart_by: Option<&str>,
+        apart: Apart,
         filter: &Filter,
         trusted: &[PathBuf],
     ) -> Result<BTreeMap<i64, Spent>, LedgerError> {
         // Grouped by a constant SQLite would sort all rows.
-        let (key, grouped) = apart_by.map_or(("0", ""), |key| (key, " GROUP BY 1"));
+        let (key, grouped) = match apart {
+            Apart::Nothing => ("0", ""),
+            Apart::Times => ("fact.at", " GROUP BY fact.at"),
+        };
         let question = Question::about(filter);
         let rest = question.rest();
         let mut parameters = question.parameters();
@@ -91,8 +112,6 @@ impl Ledger {
         // The cross joins make SQLite begin with the few sessions that are not rolled up to their ends.
         let changed = "SELECT rollup.* FROM stale_rollup CROSS JOIN rollup
                        ON rollup.owner = stale_rollup.session AND rollup.at >= stale_rollup.since";
-        let unchanged = "SELECT * FROM rollup
-                         WHERE NOT EXISTS (SELECT 1 FROM stale_rollup WHERE session = owner AND since <= at)";
         let others = format!(
             "SELECT {key}, coalesce(sum(({cost}) / 1000000), 0), coalesce(sum(({cost}) % 1000000), 0),
                     count(*) FILTER (WHERE unpriced IS NOT NULL AND part = 0), coalesce(sum(estimated), 0)
@@ -102,8 +121,8 @@ impl Ledger {
                    CROSS JOIN request ON request.owner = stale_rollup.session AND request.at >= stale_rollup.since
                    CROSS JOIN charge ON charge.request = request.id) AS fact{rest}{grouped}"
         );
-        let mut texts = vec![others];
-        if apart_by.is_none() && has_totals(filter) {
+        let mut texts = vec![others, rolled_up(changed, "-")];
+        if apart == Apart::Nothing && has_totals(filter) {
             texts.push(format!(
                 "SELECT {key}, coalesce({}, 0), coalesce({}, 0), coalesce(sum(n_unpriced), 0),
                         coalesce(sum(n_estimated), 0)
@@ -111,9 +130,8 @@ impl Ledger {
                 sum_of_all("micro"),
                 sum_of_all("pico"),
             ));
-            texts.push(rolled_up(changed, "-"));
         } else {
-            texts.push(rolled_up(unchanged, ""));
+            texts.push(rolled_up("SELECT * FROM rollup", ""));
         }
         // All see the same state, whoever rolls up meanwhile.
         let state = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;

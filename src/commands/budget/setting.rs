@@ -197,6 +197,10 @@ fn save(limits: Limits, mut common: Common, context: &mut Context<'_>) -> anyhow
     }
     file.save()?;
     recording.commit()?;
+    // From now on hooks count it before each prompt, which is fastest once all is rolled up.
+    if let Err(fault) = books.ledger.roll_up() {
+        tracing::warn!("the ledger is not rolled up: {fault}");
+    }
     let is_enforced = installation::enforcing_hooks(&context.config).is_some();
     if context.global.json {
         let rows: Vec<_> = done.iter().map(|(id, limit)| json!({ "id": id, "limit_usd": limit })).collect();

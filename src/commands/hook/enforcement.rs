@@ -26,7 +26,7 @@ use crate::commands::alerting;
 use crate::commands::hook::Named;
 use crate::commands::hook::latest;
 use crate::commands::hook::named;
-use crate::commands::hook::read_stdin;
+use crate::commands::hook::stdin;
 use crate::commands::open_books;
 use crate::config::Config;
 use crate::config::alerts::Alerts;
@@ -111,7 +111,7 @@ struct Asked {
 
 /// Answers the question.
 pub(super) fn run(question: Question, config: &Config, started: Instant) -> anyhow::Result<()> {
-    let told = read_stdin(STDIN_PATIENCE, MAX_STDIN_BYTES);
+    let told = stdin::read(STDIN_PATIENCE, MAX_STDIN_BYTES);
     let named = named(config, &[], &told);
     let folder = config.hook.project_dir.as_ref().unwrap_or(&named.cwd);
     let project = project::find(folder, config.home.as_deref());

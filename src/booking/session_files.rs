@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::io::BufReader;
 use std::iter;
@@ -142,17 +143,19 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn flat_beside(main: &Path, session: &SessionId) -> Vec<PathBuf> {
-    let Some(folder) = main.parent() else { return Vec::new() };
-    WalkDir::new(folder)
-        .min_depth(1)
-        .max_depth(1)
-        .sort_by_file_name()
+    let entries = main.parent().and_then(|folder| fs::read_dir(folder).ok());
+    // By their names alone: thousands of other transcripts may be there, and each hook looks.
+    entries
         .into_iter()
+        .flatten()
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file() && is_transcript(entry.path()))
-        .filter(|entry| is_agents(entry.path()))
-        .filter(|entry| named_in(entry.path()).as_ref() == Some(session))
-        .map(walkdir::DirEntry::into_path)
+        .filter(|entry| {
+            let name = entry.file_name();
+            is_agents(Path::new(&name)) && is_transcript(Path::new(&name))
+        })
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
+        .filter(|path| named_in(path).as_ref() == Some(session))
         .collect()
 }
 

@@ -3,7 +3,7 @@
 //! A hook may be killed at any moment, so it first writes down what it is about to do. A later run does it and
 //! removes the file. Files are named by the hash of their content: writing the same intent twice leaves one, and
 //! removing one never removes a newer one. What cannot be read, or comes from a newer cmat, is reported and left
-//! alone. Needs no lock.
+//! alone. Writing and reading need no lock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +13,7 @@ use std::io;
 use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -21,6 +22,8 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use crate::disk;
+use crate::disk::lock::FileLock;
+use crate::disk::lock::LockError;
 use crate::disk::replace;
 use crate::disk::replace::Access;
 use crate::disk::replace::ReplaceError;
@@ -115,6 +118,12 @@ impl fmt::Display for IntentName {
     }
 }
 
+/// That no other hook finishes what was left, until it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: Option<FileLock>,
+}
+
 /// Why an intent was not written, read or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
@@ -186,6 +195,17 @@ impl Outbox {
             .map_err(|source| OutboxError::Folder { path: self.folder.clone(), source })?;
         replace::write(&self.path(&name), &content, Access::Private)?;
         Ok(name)
+    }
+
+    /// Returns the turn of a hook to finish what others left; `None` if another one is at it.
+    ///
+    /// Nothing goes wrong where several do: hundreds that end at once would only do the same work. Where there are no
+    /// locks, it is everybody's turn.
+    pub fn turn(&self) -> Option<Turn> {
+        match FileLock::acquire(&self.folder.with_extension("lock"), Instant::now()) {
+            Err(LockError::Held { .. }) => None,
+            lock => Some(Turn { _lock: lock.ok() }),
+        }
     }
 
     /// Returns the names of all intents, in no meaningful order; other files in the folder are passed over.

@@ -197,9 +197,11 @@ fn session(
         // No hook tells of what a killed session spent, and budgets count it.
         read_recent(&mut books, config, PATIENCE_FOR_RECENT);
     }
-    let finished = books.finish_leftovers(&outbox, Ripe::Older(RIPE_AGE))?;
-    for fault in faults_of(&finished, &mut books) {
-        tracing::warn!("{fault}");
+    if let Some(_turn) = outbox.turn() {
+        let finished = books.finish_leftovers(&outbox, Ripe::Older(RIPE_AGE))?;
+        for fault in faults_of(&finished, &mut books) {
+            tracing::warn!("{fault}");
+        }
     }
     books.ledger.sum_up_all()?;
     if !Budgets::read(config).all.is_empty() {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 use std::process::Stdio;
+use std::time::Instant;
 
+use cmat::disk::lock::FileLock;
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -349,6 +351,27 @@ fn a_start_is_on_disk_before_the_ledger_is_asked() {
         .session("s-1", &[request("msg_1", SONNET, [1_000, 1_000, 0, 0])])
         .file(".claude/cmat.task", "task_2\n");
     project.run(["reconcile"]);
+    assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""), "{}", project.stored("task_1"));
+}
+
+#[test]
+fn one_hook_at_a_time_finishes_what_others_left() {
+    let mut project = TestProject::new().task("task_1", "checkout").task("task_2", "checkout");
+    for session in ["s-1", "s-2", "s-3"] {
+        let id = format!("msg_{session}");
+        project = project.session(session, &[request(&id, SONNET, [1_000, 1_000, 0, 0])]);
+    }
+    let ledger = project.cmat_home().join("ledger.db");
+    fs::create_dir_all(&ledger).unwrap();
+    assert_eq!(project.end_session("task_1", "s-1"), "");
+    fs::remove_dir(&ledger).unwrap();
+    let project = project.env("CMAT_NOW", "2026-11-21T12:01:00Z");
+    let turn = FileLock::acquire(&project.cmat_home().join("outbox.lock"), Instant::now()).unwrap();
+    assert_eq!(project.end_session("task_2", "s-2"), "");
+    assert!(!project.stored("task_1").contains("0.0180"), "{}", project.stored("task_1"));
+    assert!(project.stored("task_2").contains("cost_usd: \"0.0180\""), "{}", project.stored("task_2"));
+    drop(turn);
+    assert_eq!(project.end_session("task_2", "s-3"), "");
     assert!(project.stored("task_1").contains("cost_usd: \"0.0180\""), "{}", project.stored("task_1"));
 }
 

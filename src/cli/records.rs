@@ -40,7 +40,7 @@ pub struct TokenArgs {
         .multiple(true)
 )]
 pub struct CalcArgs {
-    /// Model id.
+    /// Model id, or a family such as haiku for its newest model.
     #[arg(long, short)]
     pub model: String,
     /// How many tokens.

@@ -32,7 +32,8 @@ pub(super) fn run(args: &CalcArgs, context: &mut Context<'_>) -> anyhow::Result<
         UnknownModel::Default => table.find_or_default(&args.model),
         UnknownModel::Unpriced => table.get_by_pattern(&args.model),
     };
-    let Some(found) = found else {
+    let newest_of_family = || table.get_by_pattern(table.newest_of(&args.model)?.id.as_str());
+    let Some(found) = found.or_else(newest_of_family) else {
         let model = Printable(&args.model);
         return Err(NotFound(format!("Model not found: {model} (`cmat models list` lists them)")).into());
     };

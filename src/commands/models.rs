@@ -116,6 +116,12 @@ fn which(model_id: &str, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         context.print_json(&which_json(model_id, found.as_ref(), day))?;
     } else if let Some(found) = &found {
         writeln!(context.out, "{}", which_line(found, day))?;
+    } else if let Some(newest) = table.newest_of(model_id) {
+        complain(&format!(
+            "Error: `{}` is a family of models, and no request names it; the newest is `{}`",
+            Printable(model_id),
+            newest.id
+        ));
     } else {
         complain(&format!(
             "Error: no row is for `{}`; `cmat models add` adds one, `cmat models list --all` shows what there is",

@@ -128,6 +128,11 @@ fn tells_which_row_an_id_means() {
     assert_snapshot!(which("us.anthropic.claude-opus-4-5-20251101-v1:0"), @r#"  claude-opus-4.5  by another of its ids, after removing "us.anthropic." and "-v1:0"   $5.00 in / $25.00 out"#);
     assert_snapshot!(which("router/opus-4-5-preview"), @"  claude-opus-4.5  by glob *opus-4.5*|*opus-4-5*   $5.00 in / $25.00 out");
     assert_snapshot!(which("claude-4.8-opus"), @"  claude-opus-4-8  by family and version   $5.00 in / $25.00 out");
+    assert_snapshot!(which("haiku"), @"
+    --- stderr
+    Error: `haiku` is a family of models, and no request names it; the newest is `claude-haiku-5-5`
+    --- exit 1
+    ");
     assert_snapshot!(which("gpt-5"), @r#"
     --- stderr
     Error: no row is for `gpt-5`; `cmat models add` adds one, `cmat models list --all` shows what there is
@@ -323,6 +328,7 @@ fn shows_the_arithmetic() {
     estimated: no price of `claude-nova-9` is known for that day
     --- exit 6
     "#);
+    assert!(calc("haiku --input 1000").starts_with("claude-haiku-5-5 at the list prices of 2026-11-21\n"));
     assert_snapshot!(calc("gpt-5 --input 1000"), @r#"
     --- stderr
     Error: Model not found: gpt-5 (`cmat models list` lists them)

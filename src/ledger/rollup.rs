@@ -52,7 +52,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Does so for the next [`PIECE`] of requests; returns whether there may be more.
+    /// Does so for the next few thousand requests; returns whether there may be more.
     pub fn roll_up_some(&self) -> Result<bool, LedgerError> {
         if self.next_stale()?.is_none() {
             return Ok(false);

@@ -1,6 +1,8 @@
-//! `cmat reconcile --dry-run`: tells what is behind, changes nothing.
+//! `cmat reconcile`: a dry run tells what is behind and changes nothing; what is as it was is not read again.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -85,4 +87,18 @@ fn json(project: &TestProject) -> String {
     let output = project.cmat(["reconcile", "--dry-run", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
     String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_transcript_whose_size_and_time_are_as_they_were_is_not_opened() {
+    let project = project();
+    project.run(["reconcile"]);
+    let path = project.transcript_path("s-1");
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(fs::read_to_string(&path).unwrap().replace("msg_1", "msg_2").as_bytes(), 0).unwrap();
+    file.set_modified(written).unwrap();
+    assert_snapshot!(project.run(["reconcile"]), @"1 session read, 0 new requests; 0 hook runs finished, 0 tasks written");
+    file.set_modified(written + Duration::from_secs(1)).unwrap();
+    assert_snapshot!(project.run(["reconcile"]), @"1 session read, 1 new request; 0 hook runs finished, 0 tasks written");
 }

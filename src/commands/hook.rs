@@ -36,6 +36,7 @@ use crate::commands::run::run_began;
 use crate::config::Config;
 use crate::config::budgets::Budgets;
 use crate::config::client;
+use crate::guard;
 use crate::guard::Known;
 use crate::hook_input::HookInput;
 use crate::id::ModelId;
@@ -204,10 +205,7 @@ fn session(
         }
     }
     books.ledger.sum_up_all()?;
-    if !Budgets::read(config).all.is_empty() {
-        // Budgets count what is rolled up fastest; reports roll up themselves.
-        books.ledger.roll_up()?;
-    }
+    guard::roll_up(&books.ledger, &Budgets::read(config))?;
     if event == Event::SessionEnd {
         look_for_alerts(intent.session.as_ref(), project_of(&intent, config), &mut books, config);
     }

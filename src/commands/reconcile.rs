@@ -29,6 +29,8 @@ use crate::commands::faults_of_queues;
 use crate::commands::git;
 use crate::commands::rebuild;
 use crate::commands::rehearsal::Rehearsal;
+use crate::config::budgets::Budgets;
+use crate::guard;
 use crate::id::TaskId;
 use crate::money::Usd;
 use crate::outbox::Outbox;
@@ -114,6 +116,9 @@ fn reconcile(
     git::note_commits(books, &context.config.project.root)?;
     let projected = books.project_all()?;
     books.ledger.sum_up_all()?;
+    if !args.dry_run {
+        guard::roll_up(&books.ledger, &Budgets::read(&context.config))?;
+    }
     for fault in faults_of_queues(&projected) {
         complain(&format!("{mood}{fault}"));
     }

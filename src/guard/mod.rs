@@ -134,6 +134,11 @@ pub fn gate(
     Ok(stop.map(|(standing, verdict)| (standing.clone(), verdict)))
 }
 
+/// Rolls up if there are budgets, which count what is rolled up fastest; reports roll up themselves.
+pub fn roll_up(ledger: &Ledger, budgets: &Budgets) -> Result<(), LedgerError> {
+    if budgets.all.is_empty() { Ok(()) } else { ledger.roll_up() }
+}
+
 /// Returns how `budget` stands for the one of its scope's kind that is called `name`.
 pub fn standing(
     ledger: &Ledger,

@@ -10,6 +10,7 @@ use rusqlite::TransactionBehavior;
 
 use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
+use crate::ledger::signed;
 
 /// Length of a quarter of an hour, in milliseconds.
 const QUARTER: i64 = 15 * 60 * 1000;
@@ -67,6 +68,19 @@ impl Ledger {
         }
         transaction.commit()?;
         Ok(left <= 0)
+    }
+
+    /// Returns whether more than `n` requests are not rolled up.
+    pub fn has_more_to_roll_up(&self, n: u64) -> Result<bool, LedgerError> {
+        let has_more = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM stale_rollup CROSS JOIN request
+                                ON request.owner = stale_rollup.session AND request.at >= stale_rollup.since
+                                LIMIT 1 OFFSET ?1)",
+            )?
+            .query_row([signed(n)?], |row| row.get(0))?;
+        Ok(has_more)
     }
 
     /// Returns a session that is to be rolled up, and from when on.

@@ -17,7 +17,6 @@ use crate::ledger::dimensions::Question;
 use crate::ledger::instant;
 use crate::ledger::path_bytes;
 use crate::ledger::rollup::COSTS;
-use crate::ledger::signed;
 use crate::ledger::unsigned;
 use crate::money::Usd;
 use crate::period::Calendar;
@@ -156,19 +155,6 @@ impl Ledger {
         };
         let found = sums.into_iter().map(|(key, sums)| Ok((key, spent(sums)?)));
         found.collect()
-    }
-
-    /// Returns whether more than `n` requests are not rolled up.
-    pub fn has_more_to_roll_up(&self, n: u64) -> Result<bool, LedgerError> {
-        let has_more = self
-            .connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM stale_rollup CROSS JOIN request
-                                ON request.owner = stale_rollup.session AND request.at >= stale_rollup.since
-                                LIMIT 1 OFFSET ?1)",
-            )?
-            .query_row([signed(n)?], |row| row.get(0))?;
-        Ok(has_more)
     }
 }
 

@@ -90,7 +90,7 @@ fn json(project: &TestProject) -> String {
 }
 
 #[test]
-fn a_transcript_whose_size_and_time_are_as_they_were_is_not_opened() {
+fn a_transcript_whose_size_and_time_are_as_they_were_is_not_read_again() {
     let project = project();
     project.run(["reconcile"]);
     let path = project.transcript_path("s-1");

@@ -30,8 +30,7 @@ pub(super) fn read(patience: Duration, max_bytes: u64) -> HookInput {
     })
 }
 
-/// Stdin until a moment. A thread that reads it would have to be waited for, which takes long where hundreds wait for
-/// their turn.
+/// Stdin until a moment. A thread for it would take a fifth of the time of a hook that has nothing else to do.
 struct Stdin {
     until: Instant,
 }

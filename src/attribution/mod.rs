@@ -3,11 +3,15 @@
 //! Pure rules over facts that the ledger keeps. Both answers are derived: they depend on the facts alone, never
 //! on the order in which files were read or hooks ran, so they can be computed again for everything.
 
+mod links;
 pub mod rules;
 
 use jiff::Span;
 use jiff::Timestamp;
 
+pub use self::links::Link;
+pub use self::links::linked_anew;
+pub use self::links::pull_request;
 use crate::attribution::rules::Origin;
 use crate::id::SessionId;
 use crate::id::TaskId;
@@ -210,22 +214,6 @@ pub fn task<Task: Clone>(candidates: &Candidates<'_, Task>, order: &[Origin]) ->
     })
 }
 
-/// A pull request that something was linked to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
-    /// When.
-    pub at: Timestamp,
-    /// The pull request.
-    pub pr: String,
-}
-
-/// Returns the pull request that a request at `at` went into: the one linked last before it, else the first, because
-/// a pull request is opened when there is something in it.
-pub fn pull_request(links: &[Link], at: Timestamp) -> Option<&str> {
-    let before = links.iter().filter(|link| link.at <= at).max();
-    before.or_else(|| links.iter().min()).map(|link| link.pr.as_str())
-}
-
 /// Returns the commit that a request at `at` went into: the first on its branch that was written after it.
 ///
 /// `commits` are in the order of their times, which are whole seconds.
@@ -408,17 +396,13 @@ mod tests {
     }
 
     #[test]
-    fn work_goes_into_the_next_commit_and_into_the_pull_request_that_is_open_then() {
+    fn work_goes_into_the_next_commit() {
         let commits = [(at(10), "a".to_owned()), (at(20), "b".to_owned())];
         let within = at(10).saturating_add(Span::new().milliseconds(700)).unwrap();
         for (moment, expected) in
             [(at(1), Some("a")), (within, Some("a")), (at(11), Some("b")), (at(21), None)]
         {
             assert_eq!(commit(&commits, moment), expected, "{moment}");
-        }
-        let links = [(30, "#1"), (50, "#2")].map(|(moment, pr)| Link { at: at(moment), pr: pr.to_owned() });
-        for (moment, expected) in [(1, "#1"), (49, "#1"), (50, "#2")] {
-            assert_eq!(pull_request(&links, at(moment)), Some(expected), "at {moment}");
         }
     }
 

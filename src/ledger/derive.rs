@@ -15,6 +15,7 @@ use crate::attribution::Claim;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::instant;
+use crate::ledger::millis;
 use crate::ledger::placement::Placement;
 use crate::ledger::recording::Recording;
 
@@ -36,6 +37,16 @@ pub(super) struct Placed {
     pub(super) at: Timestamp,
     pub(super) branch: Option<String>,
     pub(super) present: Placement,
+}
+
+/// Returns since when, as the ledger stores it.
+fn beginning(since: Option<Timestamp>) -> i64 {
+    since.map_or(i64::MIN, millis)
+}
+
+/// Returns until when, as the ledger stores it.
+fn end(until: Option<Timestamp>) -> i64 {
+    until.map_or(i64::MAX, millis)
 }
 
 impl Recording<'_> {
@@ -81,26 +92,56 @@ impl Recording<'_> {
 
     /// Places all requests that `session` owns; returns those that came to another project.
     pub(super) fn place_all_of(&mut self, session: i64) -> Result<Vec<i64>, LedgerError> {
-        // Their numbers first: what is known of each request of a large session would fill the memory.
-        let owned = self
-            .transaction
-            .prepare_cached("SELECT id FROM request WHERE owner = ?1")?
-            .query_map([session], |row| row.get(0))?
-            .collect::<Result<Vec<i64>, _>>()?;
-        let mut moved = Vec::new();
-        for request in owned {
-            let placed = self.placed("request.id = ?1", [request])?;
-            moved.extend(self.place_again(&placed)?);
-        }
-        Ok(moved)
+        self.place_all_of_within(session, None, None)
+    }
+
+    /// Places the requests that `session` owns and made at `since` or later, before `until`; returns those that came to
+    /// another project.
+    pub(super) fn place_all_of_within(
+        &mut self,
+        session: i64,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<i64>, LedgerError> {
+        self.place_all("owner = ?1 AND at >= ?2 AND at < ?3", params![session, beginning(since), end(until)])
     }
 
     /// Places all requests of `project` that were made on `branch`.
     pub(super) fn place_branch(&mut self, project: i64, branch: &str) -> Result<(), LedgerError> {
-        let made_there = self.placed("request.project = ?1 AND branch = ?2", (project, branch))?;
-        // A branch's binding names a task and leaves the project as it is.
-        self.place_again(&made_there)?;
+        self.place_branch_within(project, branch, None, None)
+    }
+
+    /// Places the requests of `project` that were made on `branch`, at `since` or later and before `until`.
+    pub(super) fn place_branch_within(
+        &mut self,
+        project: i64,
+        branch: &str,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<(), LedgerError> {
+        // What is said of a branch names a task or a pull request and leaves the project as it is.
+        self.place_all(
+            "owner IN (SELECT session FROM session_branch WHERE branch = ?2) AND project = ?1 AND branch = ?2
+             AND at >= ?3 AND at < ?4",
+            params![project, branch, beginning(since), end(until)],
+        )?;
         Ok(())
+    }
+
+    /// Places the requests for which `condition` holds; returns those that came to another project.
+    fn place_all(&mut self, condition: &str, parameters: impl Params) -> Result<Vec<i64>, LedgerError> {
+        // Their numbers first: what is known of each request of a large session would fill the memory.
+        let found = self
+            .transaction
+            .prepare_cached(&format!("SELECT id FROM request WHERE {condition}"))?
+            .query_map(parameters, |row| row.get(0))?
+            .collect::<Result<Vec<i64>, _>>()?;
+        let mut moved = Vec::new();
+        for request in found {
+            let placed = self.placed("request.id = ?1", [request])?;
+            moved.extend(self.place_again(&placed)?);
+        }
+        Ok(moved)
     }
 
     /// Places requests that stay with their owners; returns those that came to another project.

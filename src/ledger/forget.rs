@@ -224,6 +224,7 @@ impl Recording<'_> {
             ("binding", "session"),
             ("prompt", "session"),
             ("pr_link", "session"),
+            ("session_branch", "session"),
             ("share", "session"),
             ("stale_share", "session"),
             ("rollup", "owner"),

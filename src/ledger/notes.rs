@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
+use crate::attribution;
+use crate::attribution::Link;
 use crate::attribution::rules;
 use crate::id::SessionId;
 use crate::ledger::Ledger;
@@ -91,8 +93,8 @@ impl Recording<'_> {
                 )?
                 .execute(params![session, millis(*at), name, branch])?;
             if n_new > 0 {
-                self.known = Known::default();
-                self.place_linked(session, branch.as_deref())?;
+                let new = Link { at: *at, pr: name.clone() };
+                self.place_linked_anew(session, branch.as_deref(), &new)?;
             }
         }
         Ok(())
@@ -122,7 +124,7 @@ impl Recording<'_> {
     fn links_of(&self, session: i64) -> Result<BTreeSet<(i64, Option<String>)>, LedgerError> {
         let links = self
             .transaction
-            .prepare_cached("SELECT DISTINCT at, branch FROM pr_link WHERE session = ?1")?
+            .prepare_cached("SELECT at, branch FROM pr_link WHERE session = ?1")?
             .query_map([session], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         Ok(links)
@@ -170,7 +172,35 @@ impl Recording<'_> {
         Ok(branch)
     }
 
-    /// Places the requests again that a pull request of `session` on `branch` concerns.
+    /// Places the requests again that `new`, a pull request of `session` on `branch`, concerns.
+    fn place_linked_anew(
+        &mut self,
+        session: i64,
+        branch: Option<&str>,
+        new: &Link,
+    ) -> Result<(), LedgerError> {
+        self.known.forget_owner(session);
+        let project = self.owner(session)?.project;
+        // It names a pull request and leaves the project as it is.
+        match (branch.filter(|branch| !rules::is_trunk(branch)), project) {
+            (Some(branch), Some(project)) => {
+                self.known.forget_branch(project, branch);
+                let links = self.links_of_branch(project, branch)?;
+                if let Some((since, until)) = attribution::linked_anew(&links, new) {
+                    self.place_branch_within(project, branch, since, until)?;
+                }
+            }
+            _ => {
+                let links = self.owner(session)?.links_on(branch);
+                if let Some((since, until)) = attribution::linked_anew(links, new) {
+                    self.place_all_of_within(session, since, until)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Places the requests again that pull requests of `session` on `branch` concern.
     fn place_linked(&mut self, session: i64, branch: Option<&str>) -> Result<(), LedgerError> {
         match (branch.filter(|branch| !rules::is_trunk(branch)), self.owner(session)?.project) {
             (Some(branch), Some(project)) => self.place_branch(project, branch),

@@ -3,6 +3,7 @@
 //! [`Known`] keeps what was read of sessions, projects and branches, so that each is read once in a transaction.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -83,8 +84,18 @@ pub(super) struct Owner {
     /// When its runs ended.
     ends: Vec<Timestamp>,
     bindings: Vec<StoredBinding>,
-    /// Pull requests, with the branch that the session was on.
-    links: Vec<(Option<String>, Link)>,
+    /// Pull requests in their order, by the branch that the session was on.
+    links: BTreeMap<Option<String>, Vec<Link>>,
+    /// Branches of which the ledger knows that its requests were made on them.
+    branches: BTreeSet<String>,
+}
+
+impl Owner {
+    /// Returns the pull requests that the session worked on while it was on `branch`, in their order.
+    pub(super) fn links_on(&self, branch: Option<&str>) -> &[Link] {
+        let there = self.links.iter().find(|(there, _)| there.as_deref() == branch);
+        there.map_or(&[], |(_, links)| links)
+    }
 }
 
 /// What people said of a project, and its rules.
@@ -102,6 +113,7 @@ struct OfBranch {
     enhancement: Option<String>,
     /// The task that the ticket is.
     task: Option<i64>,
+    /// In their order.
     links: Vec<Link>,
     /// In the order of their times.
     commits: Vec<(Timestamp, String)>,
@@ -111,6 +123,13 @@ impl Known {
     /// Forgets what decides about the requests of `session`, because that changed.
     pub(super) fn forget_owner(&mut self, session: i64) {
         self.owners.remove(&session);
+    }
+
+    /// Forgets what is known of a branch, because that changed.
+    pub(super) fn forget_branch(&mut self, project: i64, branch: &str) {
+        if let Some(branches) = self.branches.get_mut(&Some(project)) {
+            branches.remove(branch);
+        }
     }
 
     /// Forgets the prompts of `session`, because there are more now.
@@ -141,6 +160,9 @@ impl Recording<'_> {
             let of_branch = self.of_branch(project, branch)?;
             self.known.branches.entry(project).or_default().insert(branch.to_owned(), of_branch);
         }
+        if let Some(branch) = branch {
+            self.know_branch_of(owner, branch)?;
+        }
         self.know_prompt(owner, at)?;
         let Known { owners, projects, branches, prompts, .. } = &self.known;
         let (of_owner, OfProject { said, rules }) = (&owners[&owner], &projects[&project]);
@@ -166,11 +188,7 @@ impl Recording<'_> {
         let pr = match of_branch.filter(|_| !is_trunk) {
             Some(of_branch) => attribution::pull_request(&of_branch.links, at).map(str::to_owned),
             // What is done on a trunk is not all one pull request: only the session that opened it is its work.
-            None => {
-                let there = of_owner.links.iter().filter(|(opened_on, _)| opened_on.as_deref() == branch);
-                let there: Vec<_> = there.map(|(_, link)| link.clone()).collect();
-                attribution::pull_request(&there, at).map(str::to_owned)
-            }
+            None => attribution::pull_request(of_owner.links_on(branch), at).map(str::to_owned),
         };
         let mut placement = Placement {
             owner,
@@ -193,6 +211,19 @@ impl Recording<'_> {
             placement.pr = Some(linked.to_owned());
         }
         Ok(placement)
+    }
+
+    /// Stores that requests of `session` were made on `branch`, unless that is known.
+    fn know_branch_of(&mut self, session: i64, branch: &str) -> Result<(), LedgerError> {
+        let owner = self.known.owners.get_mut(&session).filter(|owner| !owner.branches.contains(branch));
+        let Some(owner) = owner else { return Ok(()) };
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO session_branch (branch, session) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![branch, session])?;
+        owner.branches.insert(branch.to_owned());
+        Ok(())
     }
 
     /// Reads what a person had asked `session` for last at `at`, unless that is known. (A session may have any number of
@@ -244,9 +275,13 @@ impl Recording<'_> {
             .collect::<Result<_, _>>()?;
         let ends = ends.into_iter().map(instant).collect::<Result<Vec<_>, _>>()?;
         attribution::follow(&mut bindings, &ends);
-        let links = self.links("branch, at, pr FROM pr_link WHERE session = ?1", [session])?;
+        let mut links: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (branch, link) in self.links("branch, at, pr FROM pr_link WHERE session = ?1", [session])? {
+            links.entry(branch).or_default().push(link);
+        }
         let project_path = path.map(path_from);
-        Ok(Owner { project, project_path, worktree, as_said, ends, bindings, links })
+        let branches = BTreeSet::new();
+        Ok(Owner { project, project_path, worktree, as_said, ends, bindings, links, branches })
     }
 
     /// Reads what is known of `project`, which `owner` ran in, unless that was done.
@@ -273,12 +308,7 @@ impl Recording<'_> {
         };
         let said =
             self.bindings("session IS NULL AND project = ?1 AND branch = ?2", params![project, branch])?;
-        let links = self.links(
-            "NULL, at, pr FROM pr_link JOIN session ON session.id = pr_link.session
-             WHERE session.project = ?1 AND branch = ?2",
-            params![project, branch],
-        )?;
-        let links = links.into_iter().map(|(_, link)| link).collect();
+        let links = self.links_of_branch(project, branch)?;
         let task = match ticket.as_deref().map(TaskId::new) {
             Some(Ok(task)) => Some(self.ruled_task(project, &task)?),
             _ => None,
@@ -294,6 +324,16 @@ impl Recording<'_> {
         Ok(OfBranch { said, ticket, enhancement, task, links, commits })
     }
 
+    /// Returns the pull requests that sessions of `project` worked on while they were on `branch`, in their order.
+    pub(super) fn links_of_branch(&self, project: i64, branch: &str) -> Result<Vec<Link>, LedgerError> {
+        let links = self.links(
+            "NULL, at, pr FROM pr_link JOIN session ON session.id = pr_link.session
+             WHERE session.project = ?1 AND branch = ?2",
+            params![project, branch],
+        )?;
+        Ok(links.into_iter().map(|(_, link)| link).collect())
+    }
+
     fn links_of_task(&mut self, task: i64) -> Result<&[Link], LedgerError> {
         if !self.known.links.contains_key(&task) {
             let links = self.links("NULL, said, pr FROM task_link WHERE task = ?1", [task])?;
@@ -302,13 +342,13 @@ impl Recording<'_> {
         Ok(&self.known.links[&task])
     }
 
-    /// Returns links to pull requests, each with the branch in its row.
+    /// Returns links to pull requests in their order, each with the branch in its row.
     fn links(
         &self,
         selected: &str,
         parameters: impl Params,
     ) -> Result<Vec<(Option<String>, Link)>, LedgerError> {
-        let mut statement = self.transaction.prepare_cached(&format!("SELECT {selected}"))?;
+        let mut statement = self.transaction.prepare_cached(&format!("SELECT {selected} ORDER BY 2, 3"))?;
         let mut rows = statement.query(parameters)?;
         let mut links = Vec::new();
         while let Some(row) = rows.next()? {

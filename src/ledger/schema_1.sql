@@ -152,6 +152,14 @@ CREATE TABLE pr_link (                      -- that a session opened a pull requ
     PRIMARY KEY (session, at, pr)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX pr_link_by_branch ON pr_link (branch, at, pr) WHERE branch IS NOT NULL;
+
+CREATE TABLE session_branch (               -- derived: on which branches the requests of a session were made; of one
+    branch TEXT NOT NULL,                   -- that went to another owner, the first one keeps its row
+    session INTEGER NOT NULL REFERENCES session (id),
+    PRIMARY KEY (branch, session)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE task_link (                    -- that a person said which pull request a task went into
     task INTEGER NOT NULL REFERENCES task (id),
     said INTEGER NOT NULL,

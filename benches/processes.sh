@@ -4,11 +4,12 @@
 #
 #   benches/processes.sh [--scale PERCENT] [FOLDER [PART…]]
 #
-# FOLDER takes up to 3 GB, 11 GB for growth; a folder in it is made and removed at the end. With `--scale 10` the large transcripts have a
-# tenth of their size. Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB), budget (the hooks
-# before a prompt and a tool, beside a million requests), corpus (1 GB in 6,000 files), growth (10 MB to 10 GB); all of
-# them if none is named. ripgrep and sqlite3 are measured where they are installed, ccusage, which npm brings into the
-# cache of .ci/run, where there is npm.
+# FOLDER takes up to 3 GB, 11 GB for growth; a folder in it is made and removed at the end. With `--scale 10` the large
+# transcripts have a tenth of their size. Parts: small (start-up, a hook of 5 MB, costs show), hook (100 MB and 1 GB),
+# budget (the hooks before a prompt and a tool, beside a million requests), corpus (1 GB in 6,000 files), public (800 MB
+# made of the transcripts in $CMAT_TEST_CORPUS, where that is set), forks (of one session, up to 200), growth (10 MB to
+# 10 GB); all of them if none is named. ripgrep and sqlite3 are measured where they are installed, ccusage, which npm
+# brings into the cache of .ci/run, where there is npm.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
@@ -41,7 +42,7 @@ export CLAUDE_CONFIG_DIR="$HOME/.claude"
 mkdir -p "$HOME/.claude/projects" "$work/project/.claude/data"
 cd "$work/project"
 shift $(($# > 0 ? 1 : 0))
-parts=" ${*:-small hook budget corpus growth} "
+parts=" ${*:-small hook budget corpus public forks growth} "
 
 # scaled N: N as the scale has it, at least 1.
 scaled() { echo $(($1 * scale / 100 > 0 ? $1 * scale / 100 : 1)); }
@@ -199,15 +200,9 @@ one_grown() {
     sed "s/\(msg\|req\)_1-1_/&${EPOCHREALTIME/./}_/g" "$work/more.jsonl" >>"$file"
 }
 
-corpus() {
-    local projects="$HOME/.claude/projects" n
-    for n in $(seq "$(scaled 60)"); do
-        mkdir -p "$projects/-p-$n"
-        transcripts "$projects/-p-$n" "$n" 100 17 2600
-    done
-    transcripts "$work" more 1 105 2600
-    sed 's/more-1/1-1/g' "$work/more-1.jsonl" >"$work/more.jsonl"
-    heading "$(($(du -sm --apparent-size "$projects" | cut -f1))) MB in $(find "$projects" -name '*.jsonl' | wc -l) files, $(($(scaled 60) * 100 * 17)) requests"
+# read_at_first PROJECTS: what reads all of them for the first time.
+read_at_first() {
+    local projects=$1
     unit=0
     if command -v rg >/dev/null; then
         row "rg -c '\"usage\"'" 5 true rg -c --no-ignore --hidden '"usage"' "$projects"
@@ -223,10 +218,70 @@ corpus() {
     fi
     row 'cmat reconcile --all, first time' 3 fresh "$cmat" reconcile --all
     row 'the same again, nothing changed' 5 true "$cmat" reconcile --all
+}
+
+# size_of PROJECTS
+size_of() {
+    echo "$(du -sm --apparent-size "$1" | cut -f1) MB in $(find "$1" -name '*.jsonl' | wc -l) files"
+}
+
+corpus() {
+    local projects="$HOME/.claude/projects" n
+    for n in $(seq "$(scaled 60)"); do
+        mkdir -p "$projects/-p-$n"
+        transcripts "$projects/-p-$n" "$n" 100 17 2600
+    done
+    transcripts "$work" more 1 105 2600
+    sed 's/more-1/1-1/g' "$work/more-1.jsonl" >"$work/more.jsonl"
+    heading "$(size_of "$projects"), $(($(scaled 60) * 100 * 17)) requests"
+    read_at_first "$projects"
     row 'one stat per file' 5 true find "$projects" -name '*.jsonl' -size +0
     row 'cmat reconcile --all, one session grown by 1 MB' 5 one_grown "$cmat" reconcile --all
     if has report; then row 'cmat report --by day' 5 true "$cmat" report --by day; fi
     rm -rf "$projects" "$work"/more*
+}
+
+# Copies of public transcripts, each with other ids: the last four digits of each UUID, message and request are its own.
+public() {
+    local projects="$HOME/.claude/projects" n own file name
+    if [ -z "${CMAT_TEST_CORPUS:-}" ]; then
+        echo "(CMAT_TEST_CORPUS names no public transcripts)"
+        return
+    fi
+    for n in $(seq "$(scaled 375)"); do
+        own=$(printf %04x "$n")
+        mkdir -p "$projects/-p-$n"
+        find "$CMAT_TEST_CORPUS" -name '*.jsonl' -size +39k | while read -r file; do
+            name=$(printf %s "$file" | cksum | cut -d' ' -f1)
+            sed -E "s/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{8})[0-9a-f]{4}/\\1$own/g; s/\"((msg|req)_[0-9A-Za-z_]*)[0-9A-Za-z]{4}\"/\"\\1$own\"/g" \
+                "$file" >"$projects/-p-$n/$name.jsonl"
+        done
+    done
+    heading "$(size_of "$projects"), copies of public ones"
+    read_at_first "$projects"
+    rm -rf "$projects"
+}
+
+# Forks as clients before 2.1.252 wrote them: copies that do not say so.
+forks() {
+    local projects="$HOME/.claude/projects" n k=0
+    mkdir -p "$projects/-p"
+    transcripts "$work" base 1 500 51
+    transcripts "$work" fork 200 5 51
+    heading 'Forks of a session of 500 requests, each with 5 of its own (CPU × is per 50 forks)'
+    for n in 1 2 4; do
+        while [ "$k" -lt $((50 * n)) ]; do
+            k=$((k + 1))
+            {
+                printf '{"type":"queue-operation","sessionId":"fork-%s","timestamp":"2026-11-02T12:00:00.000Z"}\n' "$k"
+                sed "s/\"sessionId\":\"base-1\"/\"sessionId\":\"fork-$k\"/" "$work/base-1.jsonl"
+                cat "$work/fork-$k.jsonl"
+            } >"$projects/-p/fork-$k.jsonl"
+        done
+        unit=$n
+        row "$k forks" 3 fresh "$cmat" reconcile --all
+    done
+    rm -rf "$projects" "$work"/base-* "$work"/fork-*
 }
 
 growth() {
@@ -244,4 +299,6 @@ case $parts in *' small '*) small ;; esac
 case $parts in *' hook '*) hooks ;; esac
 case $parts in *' budget '*) budget ;; esac
 case $parts in *' corpus '*) corpus ;; esac
+case $parts in *' public '*) public ;; esac
+case $parts in *' forks '*) forks ;; esac
 case $parts in *' growth '*) growth ;; esac

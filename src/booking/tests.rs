@@ -13,11 +13,13 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use self::corpus::Corpus;
 use self::corpus::Step;
 use self::rooms::Rooms;
 use crate::ledger::LedgerError;
+use crate::ledger::forget::Forgettable;
 use crate::ledger::rows::ChargedRequest;
 use crate::ledger::totals::Scope;
 use crate::money::Usd;
@@ -101,6 +103,25 @@ proptest! {
             expected.read(file);
         }
         prop_assert_eq!(expected.dump(), before);
+    }
+
+    #[test]
+    fn what_is_left_after_forgetting_is_what_deriving_it_again_gives(
+        corpus in corpus::corpus(),
+        (session, day) in (any::<Index>(), 1..5_i8),
+    ) {
+        let rooms = in_order(&corpus);
+        let day = jiff::civil::date(2026, 11, day).to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let sessions = corpus.sessions();
+        for what in [
+            Forgettable::Session(sessions[session.index(sessions.len())].clone()),
+            Forgettable::Before(day),
+        ] {
+            rooms.forget(&what);
+            let left = rooms.dump();
+            rooms.reattribute();
+            prop_assert_eq!(rooms.dump(), left);
+        }
     }
 
     #[test]

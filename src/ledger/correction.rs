@@ -81,7 +81,7 @@ impl Recording<'_> {
             )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        let mut repriced: BTreeSet<i64> = self.derive_owners(&sharing)?.into_iter().collect();
+        let mut repriced: BTreeSet<i64> = self.settle_all_owners(&sharing)?.into_iter().collect();
         let mut after = i64::MIN;
         loop {
             let page = self.placed("request.id > ?1 ORDER BY request.id LIMIT 1000", [after])?;

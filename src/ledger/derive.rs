@@ -1,18 +1,10 @@
 //! Derived columns of a request: its owner, and with that its place (`placement.rs`).
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
-
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
 use rusqlite::Params;
 use rusqlite::Row;
 use rusqlite::params;
 
-use crate::attribution;
-use crate::attribution::Claim;
-use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::instant;
 use crate::ledger::millis;
@@ -195,95 +187,6 @@ impl Recording<'_> {
             .entry(session)
             .and_modify(|earliest| *earliest = since.min(*earliest))
             .or_insert(since);
-    }
-
-    /// Decides anew who owns the shared requests that any of `sessions` shows.
-    ///
-    /// Returns those that came to another project.
-    pub(super) fn derive_owners(&mut self, sessions: &BTreeSet<i64>) -> Result<Vec<i64>, LedgerError> {
-        let mut first_lines = HashMap::new();
-        let mut moved = Vec::new();
-        for placed in self.shared_requests(sessions)? {
-            let claims = self.claims(placed.request, &mut first_lines)?;
-            let Some(owner) = attribution::owner(&claims) else { continue };
-            let owner = self.session(owner)?;
-            if owner != placed.present.owner && self.place(&placed, owner)? {
-                moved.push(placed.request);
-            }
-        }
-        Ok(moved)
-    }
-
-    fn shared_requests(&self, sessions: &BTreeSet<i64>) -> Result<Vec<Placed>, LedgerError> {
-        let mut found = BTreeMap::new();
-        for session in sessions {
-            let shown = "shared AND request.id IN (SELECT request FROM other_appearance WHERE session = ?1)";
-            found.extend(self.placed(shown, [session])?.into_iter().map(|placed| (placed.request, placed)));
-        }
-        Ok(found.into_values().collect())
-    }
-
-    fn claims(
-        &self,
-        request: i64,
-        first_lines: &mut HashMap<i64, Option<Timestamp>>,
-    ) -> Result<Vec<Claim>, LedgerError> {
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT session.id, session.name, min(request_session)
-             FROM appearance JOIN session ON session.id = appearance.session
-             WHERE request = ?1 GROUP BY session.id",
-        )?;
-        let mut rows = statement.query([request])?;
-        let mut claims = Vec::new();
-        while let Some(row) = rows.next()? {
-            let session: i64 = row.get(0)?;
-            let first_own_line = match first_lines.get(&session) {
-                Some(known) => *known,
-                None => *first_lines.entry(session).or_insert(self.first_line_of(session)?),
-            };
-            let name = |text: String| {
-                SessionId::new(text)
-                    .map_err(|_| LedgerError::Corrupt { what: "an empty session id".to_owned() })
-            };
-            claims.push(Claim {
-                session: name(row.get(1)?)?,
-                request_session: row.get::<_, Option<String>>(2)?.map(name).transpose()?,
-                first_own_line,
-            });
-        }
-        Ok(claims)
-    }
-
-    /// Returns the earliest line that is the session's own: one without `uuid`, or with a `uuid` that no other
-    /// session has.
-    ///
-    /// Lines with the same `uuid` are of the same request: a request that stands in one file only has no copy elsewhere.
-    pub(super) fn first_line_of(&self, session: i64) -> Result<Option<Timestamp>, LedgerError> {
-        let plain: Option<i64> = self
-            .transaction
-            .prepare_cached("SELECT first_own_line FROM session WHERE id = ?1")?
-            .query_row([session], |row| row.get(0))?;
-        let own: Option<i64> = self
-            .transaction
-            .prepare_cached(
-                "SELECT mine.at FROM other_appearance AS mine
-                 WHERE mine.session = ?1 AND NOT EXISTS (
-                     SELECT 1 FROM other_appearance AS other
-                     WHERE other.uuid = mine.uuid AND other.session <> mine.session)
-                 ORDER BY mine.at LIMIT 1",
-            )?
-            .query_row([session], |row| row.get(0))
-            .optional()?;
-        let earliest = plain.into_iter().chain(own).min();
-        let only: Option<i64> = self
-            .transaction
-            .prepare_cached(
-                "SELECT at FROM request WHERE owner = ?1 AND at < ?2 AND file IS NOT NULL ORDER BY at LIMIT 1",
-            )?
-            .query_row([session, earliest.unwrap_or(i64::MAX)], |row| row.get(0))
-            .optional()?;
-        let earliest = earliest.into_iter().chain(only).min();
-        earliest.map(instant).transpose()
     }
 }
 

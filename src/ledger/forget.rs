@@ -96,7 +96,7 @@ impl Recording<'_> {
         self.place_branches(&linked)?;
         // Lines that they shared with the forgotten are the others' own now.
         let others = bereft.difference(&sessions).copied().collect();
-        for request in self.derive_owners(&others)? {
+        for request in self.settle_all_owners(&others)? {
             self.stamp_moved(request, price)?;
         }
         let forgotten = Forgotten {
@@ -244,7 +244,7 @@ impl Recording<'_> {
              -- An old client's file may show another session's requests too.
              DELETE FROM file WHERE session IN (SELECT session FROM forgetting)
                  AND id NOT IN (SELECT file FROM other_appearance);
-             UPDATE session SET worktree = NULL, first_own_line = NULL, ended = NULL, end_reason = NULL
+             UPDATE session SET worktree = NULL, first_own_line = NULL, first_line = NULL, ended = NULL, end_reason = NULL
                  WHERE id IN (SELECT session FROM forgetting);
              DELETE FROM session WHERE id IN (SELECT session FROM forgetting)
                  AND id NOT IN (SELECT session FROM file) AND id NOT IN (SELECT origin_session FROM request);

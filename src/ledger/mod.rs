@@ -40,6 +40,7 @@ mod appearances;
 mod derive;
 mod dimensions;
 mod opening;
+mod ownership;
 mod placement;
 mod remainder;
 mod repeated;

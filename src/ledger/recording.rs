@@ -20,6 +20,7 @@ use crate::ledger::cursor::FileId;
 use crate::ledger::derive::ALWAYS;
 use crate::ledger::forget;
 use crate::ledger::millis;
+use crate::ledger::ownership::Doubts;
 use crate::ledger::path_bytes;
 use crate::ledger::placement::Known;
 use crate::ledger::requests;
@@ -114,23 +115,16 @@ impl<'ledger> Recording<'ledger> {
     ) -> Result<(), LedgerError> {
         let file = self.session_file(file)?;
         self.prompts(&slice.prompts)?;
-        let before = self.first_lines(slice)?;
-        let mut reclaimed = BTreeSet::new();
-        self.records(file, &slice.records, &mut reclaimed, price)?;
+        let mut shown = self.sessions_of(slice)?;
+        let mut doubts = Doubts::about(shown.clone());
+        self.records(file, &slice.records, &mut shown, &mut doubts, price)?;
         for count in &slice.client_counts {
             self.client_count(count)?;
         }
         for (session, at) in &slice.first_own_line {
             self.first_own_line(session, *at)?;
         }
-        let mut shown: BTreeSet<i64> = reclaimed.clone();
-        for (session, first_line) in before {
-            shown.insert(session);
-            if self.first_line_of(session)? != first_line {
-                reclaimed.insert(session);
-            }
-        }
-        for request in self.derive_owners(&reclaimed)? {
+        for request in self.settle_owners(&doubts)? {
             self.stamp_moved(request, price)?;
         }
         self.pull_requests(&slice.pull_requests)?;
@@ -141,23 +135,20 @@ impl<'ledger> Recording<'ledger> {
         Ok(())
     }
 
-    /// Returns the first line of its own of each session of the slice, by which it claims what it shares.
-    fn first_lines(&mut self, slice: &Slice) -> Result<BTreeMap<i64, Option<Timestamp>>, LedgerError> {
+    fn sessions_of(&mut self, slice: &Slice) -> Result<BTreeSet<i64>, LedgerError> {
         let shown = slice.records.iter().map(|record| &record.session);
-        let mut first_lines = BTreeMap::new();
-        for session in shown.chain(slice.first_own_line.keys()).collect::<BTreeSet<_>>() {
-            let session = self.session(session)?;
-            first_lines.insert(session, self.first_line_of(session)?);
-        }
-        Ok(first_lines)
+        let shown: BTreeSet<_> = shown.chain(slice.first_own_line.keys()).collect();
+        shown.into_iter().map(|session| self.session(session)).collect()
     }
 
-    /// Records requests; adds to `reclaimed` the sessions whose claims on shared requests that may change.
+    /// Records requests; adds to `shown` the sessions of which it is known better now when, or where, they made one, and
+    /// to `doubts` what the requests may change of who owns what.
     fn records(
         &mut self,
         file: SessionFile,
         records: &[UsageRecord],
-        reclaimed: &mut BTreeSet<i64>,
+        shown: &mut BTreeSet<i64>,
+        doubts: &mut Doubts,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let mut counted = Vec::with_capacity(records.len());
@@ -179,48 +170,73 @@ impl<'ledger> Recording<'ledger> {
             let new = new.collect::<Result<Vec<_>, _>>()?;
             let added = self.add(&new, price)?;
             for ((session, record), request) in counted.iter().zip(added) {
-                self.appears(file, *session, record, request, reclaimed, price)?;
+                match request {
+                    Some(request) => self.appears(file, *session, record, request, doubts)?,
+                    None => self.appears_again(file, *session, record, shown, doubts, price)?,
+                }
             }
         }
         Ok(())
     }
 
-    /// Records where a request stands, which was added as `request`, or was there; and what its copy says of it then.
+    /// Records where a request stands that was added as `request`.
     fn appears(
         &mut self,
         file: SessionFile,
         session: i64,
         record: &UsageRecord,
-        request: Option<i64>,
-        reclaimed: &mut BTreeSet<i64>,
+        request: i64,
+        doubts: &mut Doubts,
+    ) -> Result<(), LedgerError> {
+        if OnlyAppearance::of(file, session, record).is_none() {
+            self.appear(request, session, file.id, record)?;
+        }
+        if appearances::names_another(record) {
+            self.mark_shared(request)?;
+            doubts.claim(request, session, record);
+        }
+        Ok(())
+    }
+
+    /// Records where a request stands that was there, and what this copy says of it.
+    fn appears_again(
+        &mut self,
+        file: SessionFile,
+        session: i64,
+        record: &UsageRecord,
+        shown: &mut BTreeSet<i64>,
+        doubts: &mut Doubts,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
-        let (request, was_shared, is_elsewhere) = match request {
-            Some(request) => {
-                if OnlyAppearance::of(file, session, record).is_none() {
-                    self.appear(request, session, file.id, record)?;
-                }
-                (request, false, false)
-            }
-            None => {
-                let stored = self.statements()?.find(&record.facts.key)?;
-                let stored = stored.ok_or_else(|| LedgerError::Corrupt {
-                    what: "a request that is there and cannot be found".to_owned(),
-                })?;
-                self.appear_again(&stored, session, file, record)?;
-                self.raise(&stored, &record.facts, price)?;
-                (stored.id, stored.shared, self.is_elsewhere(stored.id, session)?)
-            }
-        };
-        if was_shared || is_elsewhere || appearances::names_another(record) {
-            if !was_shared {
-                self.transaction
-                    .prepare_cached("UPDATE request SET shared = 1 WHERE id = ?1")?
-                    .execute([request])?;
-            }
-            // The line that two sessions have is no longer the own line of either.
-            reclaimed.extend(self.sessions_showing(request)?);
+        let stored = self.statements()?.find(&record.facts.key)?;
+        let stored = stored.ok_or_else(|| LedgerError::Corrupt {
+            what: "a request that is there and cannot be found".to_owned(),
+        })?;
+        let uuid_before = self.uuid_there(stored.id, session, file.id)?;
+        self.appear_again(&stored, session, file, record)?;
+        if self.raise(&stored, &record.facts, price)? {
+            shown.extend(self.sessions_showing(stored.id)?);
         }
+        if !stored.shared && !appearances::names_another(record) && !self.is_elsewhere(stored.id, session)? {
+            return Ok(());
+        }
+        if !stored.shared {
+            self.mark_shared(stored.id)?;
+        }
+        doubts.claim(stored.id, session, record);
+        // A line that two sessions have is no longer the own line of either.
+        let uuid_now = self.uuid_there(stored.id, session, file.id)?;
+        if uuid_now != uuid_before {
+            for uuid in uuid_before.iter().chain(&uuid_now) {
+                self.doubt_line(session, uuid, doubts)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that several sessions show a request, or that a copy of it names another session.
+    fn mark_shared(&self, request: i64) -> Result<(), LedgerError> {
+        self.transaction.prepare_cached("UPDATE request SET shared = 1 WHERE id = ?1")?.execute([request])?;
         Ok(())
     }
 
@@ -257,17 +273,18 @@ impl<'ledger> Recording<'ledger> {
         Ok(added)
     }
 
-    /// Raises a stored request to what another copy of it says.
+    /// Raises a stored request to what another copy of it says; returns whether it was made at another time, or on another
+    /// branch, than it seemed.
     fn raise(
         &mut self,
         stored: &StoredRequest,
         copy: &RequestFacts,
         price: &mut PriceRequest<'_>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         let mut facts = stored.facts.clone();
         facts.merge(copy);
         if facts == stored.facts {
-            return Ok(());
+            return Ok(false);
         }
         let origin_session = self.session(&facts.origin.session)?;
         requests::raise(&self.transaction, &facts, origin_session, &stored.placement)?;
@@ -284,7 +301,7 @@ impl<'ledger> Recording<'ledger> {
         if !pricing::is_billed_alike(&stored.facts, &facts) {
             self.stamp_again(stored.id, owner, &facts, price)?;
         }
-        Ok(())
+        Ok((before.timestamp, &before.branch) != (after.timestamp, &after.branch))
     }
 
     /// Stores the earliest line of `session` that no copy can have; see [`crate::attribution::Claim`].

@@ -25,6 +25,7 @@ CREATE TABLE session (
     project INTEGER REFERENCES project (id),
     worktree BLOB,                          -- the project folder that the session ran in
     first_own_line INTEGER,                 -- earliest line without uuid
+    first_line INTEGER,                     -- derived: the earliest of those, and of lines whose uuid no other session has
     ended INTEGER,                          -- last SessionEnd seen
     end_reason TEXT,
     begun_with TEXT,                        -- the model that its client began with last, as the client names it
@@ -132,6 +133,7 @@ CREATE TABLE other_appearance (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX other_appearance_by_session ON other_appearance (session, at);
 CREATE INDEX other_appearance_by_uuid ON other_appearance (uuid, session);
+CREATE INDEX other_appearance_naming ON other_appearance (request, request_session) WHERE request_session IS NOT NULL;
 
 CREATE VIEW appearance AS
     SELECT id AS request, owner AS session, file, uuid, request_session, at, lines FROM request WHERE file IS NOT NULL

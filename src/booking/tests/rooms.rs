@@ -25,6 +25,7 @@ use crate::id::TaskId;
 use crate::ledger::Durability;
 use crate::ledger::FILE_NAME;
 use crate::ledger::Ledger;
+use crate::ledger::forget::Forgettable;
 use crate::period::Calendar;
 use crate::pricing::UnknownModel;
 use crate::project::Project;
@@ -51,7 +52,7 @@ const KNOWN: [&str; 8] = [
             cost_cache_write_5m, cost_cache_write_1h, cost_cache_read, cost_web_search, estimated
      FROM charge JOIN request ON request.id = request LEFT JOIN price ON price.id = price",
     "SELECT name, at, models, cost FROM client_count JOIN session ON session.id = session",
-    "SELECT session.name, project.path, worktree, first_own_line, unaccounted, partly_forgotten
+    "SELECT session.name, project.path, worktree, first_own_line, first_line, unaccounted, partly_forgotten
      FROM session LEFT JOIN project ON project.id = session.project",
     "SELECT path, session.name, size, offset, line, last_time, unanswered, skipped
      FROM file JOIN session ON session.id = file.session",
@@ -160,6 +161,14 @@ impl Rooms {
         let mut recording = ledger.record(Durability::Irreplaceable, *now).unwrap();
         let again = recording.reattribute(&mut |project, facts| prices.charges(project, facts)).unwrap();
         assert_eq!(again.moved, []);
+        recording.commit().unwrap();
+    }
+
+    pub(super) fn forget(&self, what: &Forgettable) {
+        let mut books = self.books.borrow_mut();
+        let Books { ledger, prices, now, .. } = &mut *books;
+        let mut recording = ledger.record(Durability::Irreplaceable, *now).unwrap();
+        recording.forget(what, &mut |project, facts| prices.charges(project, facts)).unwrap();
         recording.commit().unwrap();
     }
 

@@ -82,6 +82,12 @@ impl<'a> Comparison<'a> {
         Self { counts, runs, goes_on: false }
     }
 
+    /// Returns whether a request that was made at `at` comes after all counts: then the verdict is [`Verdict::AtLeast`],
+    /// whatever else the session shows.
+    pub fn ends_before(&self, at: Timestamp) -> bool {
+        self.counts.last().is_some_and(|last| last.at < at)
+    }
+
     /// Adds a request that the session shows.
     pub fn add(&mut self, request: &RequestFacts) {
         let origin = &request.origin;

@@ -158,12 +158,18 @@ impl Recording<'_> {
     fn settle_remainder(&mut self, session: i64, price: &mut PriceRequest<'_>) -> Result<(), LedgerError> {
         let (name, counts) = self.client_counts(session)?;
         let mut comparison = Comparison::new(&counts);
-        let mut is_fork = false;
-        requests::each_of_session(&self.transaction, session, |request| {
-            is_fork |= request.placement.owner != session;
-            comparison.add(&request.facts);
-        })?;
-        let verdict = comparison.verdict(if is_fork { Shows::AnothersToo } else { Shows::OwnRequests });
+        // A session that goes on is compared at each hook: its requests need not be read for that.
+        let latest = requests::latest_of_session(&self.transaction, session)?;
+        let verdict = if latest.is_some_and(|latest| comparison.ends_before(latest)) {
+            Verdict::AtLeast
+        } else {
+            let mut is_fork = false;
+            requests::each_of_session(&self.transaction, session, |request| {
+                is_fork |= request.placement.owner != session;
+                comparison.add(&request.facts);
+            })?;
+            comparison.verdict(if is_fork { Shows::AnothersToo } else { Shows::OwnRequests })
+        };
         self.transaction
             .prepare_cached("UPDATE session SET unaccounted = ?2 WHERE id = ?1")?
             .execute(params![session, verdict == Verdict::AtLeast])?;

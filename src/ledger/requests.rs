@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::CachedStatement;
 use rusqlite::Connection;
+use rusqlite::OptionalExtension as _;
 use rusqlite::Row;
 use rusqlite::Transaction;
 use rusqlite::params;
@@ -61,6 +63,18 @@ pub(super) fn get(transaction: &Transaction<'_>, id: i64) -> Result<StoredReques
     let mut statement = transaction.prepare_cached(select_requests!("request.id = ?1"))?;
     let mut rows = statement.query([id])?;
     rows.next()?.map_or_else(|| Err(LedgerError::Corrupt { what: format!("no request {id}") }), stored)
+}
+
+/// Returns when `session` made the latest request of transcripts that it owns.
+pub(super) fn latest_of_session(
+    transaction: &Transaction<'_>,
+    session: i64,
+) -> Result<Option<Timestamp>, LedgerError> {
+    let latest: Option<i64> = transaction
+        .prepare_cached("SELECT at FROM request WHERE owner = ?1 AND key_kind <= 2 ORDER BY at DESC LIMIT 1")?
+        .query_row([session], |row| row.get(0))
+        .optional()?;
+    latest.map(instant).transpose()
 }
 
 /// Hands on each request of transcripts that `session` owns or shows, one at a time: there may be any number of them.

@@ -280,6 +280,7 @@ impl Books {
             recording.slice(file, slice, &mut price)?;
             recording.set_cursor(file, cursor, slice.n_skipped)?;
         }
+        recording.settle_slices(&mut price)?;
         recording.commit()
     }
 

@@ -123,13 +123,8 @@ impl Recording<'_> {
     /// Places the requests for which `condition` holds; returns those that came to another project.
     fn place_all(&mut self, condition: &str, parameters: impl Params) -> Result<Vec<i64>, LedgerError> {
         // Their numbers first: what is known of each request of a large session would fill the memory.
-        let found = self
-            .transaction
-            .prepare_cached(&format!("SELECT id FROM request WHERE {condition}"))?
-            .query_map(parameters, |row| row.get(0))?
-            .collect::<Result<Vec<i64>, _>>()?;
         let mut moved = Vec::new();
-        for request in found {
+        for request in self.numbers(condition, parameters)? {
             let placed = self.placed("request.id = ?1", [request])?;
             moved.extend(self.place_again(&placed)?);
         }
@@ -145,6 +140,16 @@ impl Recording<'_> {
             }
         }
         Ok(moved)
+    }
+
+    /// Returns the numbers of the stored requests for which `condition` holds.
+    pub(super) fn numbers(&self, condition: &str, parameters: impl Params) -> Result<Vec<i64>, LedgerError> {
+        let numbers = self
+            .transaction
+            .prepare_cached(&format!("SELECT id FROM request WHERE {condition}"))?
+            .query_map(parameters, |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(numbers)
     }
 
     /// Returns the stored requests for which `condition` holds.

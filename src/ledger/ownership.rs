@@ -3,7 +3,6 @@
 //! A session may be forked any number of times, and each fork shows all requests before it: of what a slice shows, that
 //! alone is decided anew which may be decided otherwise.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::iter;
 
@@ -16,7 +15,6 @@ use crate::attribution::Claim;
 use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
-use crate::ledger::derive::Placed;
 use crate::ledger::instant;
 use crate::ledger::recording::Recording;
 use crate::usage::UsageRecord;
@@ -27,8 +25,11 @@ const GOES_BEFORE: &str = "EXISTS (
     WHERE claimant.id = ?1 AND (claimant.first_line IS NULL, coalesce(claimant.first_line, 0), claimant.name)
         < (present.first_line IS NULL, coalesce(present.first_line, 0), present.name))";
 
-/// What a slice may change of who owns what.
-#[derive(Debug)]
+/// That session `?1` shows a request that others show, too.
+const IS_SHOWN: &str = "shared AND request.id IN (SELECT request FROM other_appearance WHERE session = ?1)";
+
+/// What slices may change of who owns what.
+#[derive(Debug, Default)]
 pub(super) struct Doubts {
     /// Sessions whose first own line may be another one now.
     first_lines: BTreeSet<i64>,
@@ -37,44 +38,30 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
-    /// What a slice may change that shows requests of `sessions`.
-    pub(super) fn about(sessions: BTreeSet<i64>) -> Self {
-        Self { first_lines: sessions, claims: Vec::new() }
+    /// Notes that `sessions` show more than they did.
+    pub(super) fn show(&mut self, sessions: &BTreeSet<i64>) {
+        self.first_lines.extend(sessions);
     }
 
     /// Notes that `session` shows `request` as `record`, and that it is not the only one, or names another.
     pub(super) fn claim(&mut self, request: i64, session: i64, record: &UsageRecord) {
         self.claims.push((request, session, record.request_session.clone()));
     }
+
+    /// Returns whether nothing was noted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first_lines.is_empty() && self.claims.is_empty()
+    }
 }
 
-/// Requests of which it is to be decided again who owns them, with the claims that are to be compared.
+/// Requests of which it is to be decided again who owns them, each with a session that has a better claim than the owner
+/// now, or with none where any session that shows it may have. There may be as many as there are requests of a session.
 #[derive(Debug, Default)]
-struct Disputes(BTreeMap<i64, (Placed, Rivals)>);
-
-#[derive(Debug)]
-enum Rivals {
-    /// All sessions that show the request.
-    All,
-    /// The owner and these; none of the others had a better claim than the owner, which is as good as it was.
-    These(Vec<i64>),
-}
+struct Disputes(Vec<(i64, Option<i64>)>);
 
 impl Disputes {
-    /// Adds `requests`, of which any session that shows them may become the owner.
-    fn open(&mut self, requests: Vec<Placed>) {
-        self.0.extend(requests.into_iter().map(|placed| (placed.request, (placed, Rivals::All))));
-    }
-
-    /// Adds `requests` that `rival` may own instead of their owner.
-    fn add(&mut self, requests: Vec<Placed>, rival: i64) {
-        for placed in requests {
-            let (_, rivals) =
-                self.0.entry(placed.request).or_insert_with(|| (placed, Rivals::These(Vec::new())));
-            if let Rivals::These(rivals) = rivals {
-                rivals.push(rival);
-            }
-        }
+    fn add(&mut self, requests: Vec<i64>, rival: Option<i64>) {
+        self.0.extend(requests.into_iter().map(|request| (request, rival)));
     }
 }
 
@@ -97,12 +84,7 @@ impl Recording<'_> {
     }
 
     /// Notes whose line the one with `uuid` was, or is now, because `session` shows it now, or no longer.
-    pub(super) fn doubt_line(
-        &self,
-        session: i64,
-        uuid: &str,
-        doubts: &mut Doubts,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn doubt_line(&mut self, session: i64, uuid: &str) -> Result<(), LedgerError> {
         // What two others show is nobody's own, whether this session shows it or not.
         let (first, last): (Option<i64>, Option<i64>) = self
             .transaction
@@ -112,7 +94,7 @@ impl Recording<'_> {
             )?
             .query_row(params![session, uuid], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if first == last {
-            doubts.first_lines.extend(first);
+            self.doubts.first_lines.extend(first);
         }
         Ok(())
     }
@@ -124,17 +106,19 @@ impl Recording<'_> {
         // Where the claim of the owner did not get worse, no better one came, and no copy names another, it stays the owner.
         let mut disputes = Disputes::default();
         for (session, is_later) in self.find_first_lines(&doubts.first_lines)? {
-            let shown = "shared AND request.id IN (SELECT request FROM other_appearance WHERE session = ?1)";
             if is_later {
-                disputes.open(self.placed(&format!("{shown} AND owner = ?1"), [session])?);
+                let unnamed = "owner = ?1 AND NOT EXISTS (
+                    SELECT 1 FROM other_appearance WHERE request = request.id AND request_session IS NOT NULL)";
+                disputes.add(self.numbers(&format!("{IS_SHOWN} AND {unnamed}"), [session])?, None);
             }
-            disputes.add(self.placed(&format!("{shown} AND {GOES_BEFORE}"), [session])?, session);
+            let better = self.numbers(&format!("{IS_SHOWN} AND {GOES_BEFORE}"), [session])?;
+            disputes.add(better, Some(session));
         }
         for (request, session, named) in &doubts.claims {
             let parameters = params![session, request, named.as_ref().map(SessionId::as_str)];
             let is_named = "?3 IS NOT NULL AND owner IS NOT (SELECT id FROM session WHERE name = ?3)";
             let is_disputed = format!("request.id = ?2 AND ({is_named} OR ?3 IS NULL AND {GOES_BEFORE})");
-            disputes.add(self.placed(&is_disputed, parameters)?, *session);
+            disputes.add(self.numbers(&is_disputed, parameters)?, Some(*session));
         }
         self.settle(disputes)
     }
@@ -146,25 +130,32 @@ impl Recording<'_> {
         self.find_first_lines(sessions)?;
         let mut disputes = Disputes::default();
         for session in sessions {
-            let shown = "shared AND request.id IN (SELECT request FROM other_appearance WHERE session = ?1)";
-            disputes.open(self.placed(shown, [session])?);
+            disputes.add(self.numbers(IS_SHOWN, [session])?, None);
         }
         self.settle(disputes)
     }
 
-    fn settle(&mut self, disputes: Disputes) -> Result<Vec<i64>, LedgerError> {
+    fn settle(&mut self, Disputes(mut disputes): Disputes) -> Result<Vec<i64>, LedgerError> {
+        // Where any session may own a request, that stands first.
+        disputes.sort_unstable();
+        disputes.dedup();
         let mut moved = Vec::new();
-        for (placed, rivals) in disputes.0.into_values() {
-            let claims = match rivals {
-                Rivals::All => self.claims(placed.request)?,
-                Rivals::These(rivals) => {
-                    self.claims_of(placed.request, iter::once(placed.present.owner).chain(rivals))?
+        for disputed in disputes.chunk_by(|one, next| one.0 == next.0) {
+            let request = disputed[0].0;
+            for placed in self.placed("request.id = ?1", [request])? {
+                let present = placed.present.owner;
+                let claims = match disputed[0].1 {
+                    None => self.claims(request)?,
+                    Some(_) => {
+                        let rivals = disputed.iter().filter_map(|(_, rival)| *rival);
+                        self.claims_of(request, iter::once(present).chain(rivals))?
+                    }
+                };
+                let Some(owner) = attribution::owner(&claims) else { continue };
+                let owner = self.session(owner)?;
+                if owner != present && self.place(&placed, owner)? {
+                    moved.push(request);
                 }
-            };
-            let Some(owner) = attribution::owner(&claims) else { continue };
-            let owner = self.session(owner)?;
-            if owner != placed.present.owner && self.place(&placed, owner)? {
-                moved.push(placed.request);
             }
         }
         Ok(moved)

@@ -65,6 +65,10 @@ pub struct Recording<'ledger> {
     pub(super) recounted: BTreeSet<i64>,
     /// How many stored requests were placed anew, by the task that they had and the one that they have.
     pub(super) moves: BTreeMap<(Option<i64>, Option<i64>), u64>,
+    /// What the slices so far may change of who owns what.
+    pub(super) doubts: Doubts,
+    /// Sessions whose pull requests may be of another branch: it is known better now when they were on which.
+    links_in_doubt: BTreeSet<i64>,
     /// Sessions whose transcript was read in this transaction.
     pub(super) shown: BTreeSet<i64>,
     /// Whether sessions stood in transcripts before this transaction, where that was asked.
@@ -94,6 +98,8 @@ impl<'ledger> Recording<'ledger> {
             stale_sessions: BTreeMap::new(),
             recounted: BTreeSet::new(),
             moves: BTreeMap::new(),
+            doubts: Doubts::default(),
+            links_in_doubt: BTreeSet::new(),
             shown: BTreeSet::new(),
             known_in_transcript: BTreeMap::new(),
         })
@@ -106,7 +112,7 @@ impl<'ledger> Recording<'ledger> {
         Ok(self.statements.as_mut().expect("they were prepared above"))
     }
 
-    /// Records what a slice of `file` holds, and decides anew who owns what sessions share.
+    /// Records what a slice of `file` holds; after the last one, [`Recording::settle_slices`] is to be called.
     pub fn slice(
         &mut self,
         file: FileId,
@@ -115,24 +121,31 @@ impl<'ledger> Recording<'ledger> {
     ) -> Result<(), LedgerError> {
         let file = self.session_file(file)?;
         self.prompts(&slice.prompts)?;
-        let mut shown = self.sessions_of(slice)?;
-        let mut doubts = Doubts::about(shown.clone());
-        self.records(file, &slice.records, &mut shown, &mut doubts, price)?;
+        let sessions = self.sessions_of(slice)?;
+        self.doubts.show(&sessions);
+        self.links_in_doubt.extend(sessions);
+        self.records(file, &slice.records, price)?;
         for count in &slice.client_counts {
             self.client_count(count)?;
         }
         for (session, at) in &slice.first_own_line {
             self.first_own_line(session, *at)?;
         }
-        for request in self.settle_owners(&doubts)? {
-            self.stamp_moved(request, price)?;
-        }
         self.pull_requests(&slice.pull_requests)?;
-        self.derive_links(&shown)?;
         for skipped in &slice.skipped {
             self.skipped_line(file.id, skipped.line, &skipped.reason.to_string())?;
         }
         Ok(())
+    }
+
+    /// Decides anew who owns what sessions share, as far as the slices change that.
+    pub fn settle_slices(&mut self, price: &mut PriceRequest<'_>) -> Result<(), LedgerError> {
+        let doubts = std::mem::take(&mut self.doubts);
+        for request in self.settle_owners(&doubts)? {
+            self.stamp_moved(request, price)?;
+        }
+        let sessions = std::mem::take(&mut self.links_in_doubt);
+        self.derive_links(&sessions)
     }
 
     fn sessions_of(&mut self, slice: &Slice) -> Result<BTreeSet<i64>, LedgerError> {
@@ -141,14 +154,11 @@ impl<'ledger> Recording<'ledger> {
         shown.into_iter().map(|session| self.session(session)).collect()
     }
 
-    /// Records requests; adds to `shown` the sessions of which it is known better now when, or where, they made one, and
-    /// to `doubts` what the requests may change of who owns what.
+    /// Records requests.
     fn records(
         &mut self,
         file: SessionFile,
         records: &[UsageRecord],
-        shown: &mut BTreeSet<i64>,
-        doubts: &mut Doubts,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let mut counted = Vec::with_capacity(records.len());
@@ -171,8 +181,8 @@ impl<'ledger> Recording<'ledger> {
             let added = self.add(&new, price)?;
             for ((session, record), request) in counted.iter().zip(added) {
                 match request {
-                    Some(request) => self.appears(file, *session, record, request, doubts)?,
-                    None => self.appears_again(file, *session, record, shown, doubts, price)?,
+                    Some(request) => self.appears(file, *session, record, request)?,
+                    None => self.appears_again(file, *session, record, price)?,
                 }
             }
         }
@@ -186,14 +196,13 @@ impl<'ledger> Recording<'ledger> {
         session: i64,
         record: &UsageRecord,
         request: i64,
-        doubts: &mut Doubts,
     ) -> Result<(), LedgerError> {
         if OnlyAppearance::of(file, session, record).is_none() {
             self.appear(request, session, file.id, record)?;
         }
         if appearances::names_another(record) {
             self.mark_shared(request)?;
-            doubts.claim(request, session, record);
+            self.doubts.claim(request, session, record);
         }
         Ok(())
     }
@@ -204,8 +213,6 @@ impl<'ledger> Recording<'ledger> {
         file: SessionFile,
         session: i64,
         record: &UsageRecord,
-        shown: &mut BTreeSet<i64>,
-        doubts: &mut Doubts,
         price: &mut PriceRequest<'_>,
     ) -> Result<(), LedgerError> {
         let stored = self.statements()?.find(&record.facts.key)?;
@@ -215,7 +222,8 @@ impl<'ledger> Recording<'ledger> {
         let uuid_before = self.uuid_there(stored.id, session, file.id)?;
         self.appear_again(&stored, session, file, record)?;
         if self.raise(&stored, &record.facts, price)? {
-            shown.extend(self.sessions_showing(stored.id)?);
+            let showing = self.sessions_showing(stored.id)?;
+            self.links_in_doubt.extend(showing);
         }
         if !stored.shared && !appearances::names_another(record) && !self.is_elsewhere(stored.id, session)? {
             return Ok(());
@@ -223,12 +231,12 @@ impl<'ledger> Recording<'ledger> {
         if !stored.shared {
             self.mark_shared(stored.id)?;
         }
-        doubts.claim(stored.id, session, record);
+        self.doubts.claim(stored.id, session, record);
         // A line that two sessions have is no longer the own line of either.
         let uuid_now = self.uuid_there(stored.id, session, file.id)?;
         if uuid_now != uuid_before {
             for uuid in uuid_before.iter().chain(&uuid_now) {
-                self.doubt_line(session, uuid, doubts)?;
+                self.doubt_line(session, uuid)?;
             }
         }
         Ok(())
@@ -399,6 +407,7 @@ impl<'ledger> Recording<'ledger> {
 
     /// Marks what the task queues must show, and commits.
     pub fn commit(mut self) -> Result<(), LedgerError> {
+        debug_assert!(self.doubts.is_empty() && self.links_in_doubt.is_empty(), "slices are settled");
         self.settle_shares()?;
         for (session, since) in std::mem::take(&mut self.stale_sessions) {
             self.transaction

@@ -256,6 +256,36 @@ fn hooks_of_many_sessions_at_once_add_up() {
 }
 
 #[test]
+fn extractions_of_many_sessions_at_once_add_up() {
+    let stage = Stage::new();
+    let (n_processes, n_rounds) = (size(30, 200), size(2, 20));
+    for n in 0..n_processes * n_rounds {
+        stage.write_session(n);
+    }
+    let ended = AtomicBool::new(false);
+    let times = thread::scope(|scope| {
+        let polls = scope.spawn(|| poll(&stage.queue(), &ended));
+        let mut times = Vec::new();
+        for round in 0..n_rounds {
+            let first = round * n_processes;
+            let extractions: Vec<_> =
+                (first..first + n_processes).map(|n| (Instant::now(), stage.extract(n))).collect();
+            for (started, extraction) in extractions {
+                let output = extraction.wait_with_output().unwrap();
+                assert!(output.status.success(), "{output:?}");
+                times.push(started.elapsed());
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+        eprintln!("the queue was read {} times and was whole each time", polls.join().unwrap());
+        times
+    });
+    print_times(&format!("extractions, {n_processes} at once"), times);
+    // Nothing was left to anybody.
+    stage.check(n_processes * n_rounds);
+}
+
+#[test]
 fn what_is_killed_at_any_moment_is_finished_by_the_next_run() {
     let stage = Stage::new();
     let n_kills = size(60, 1000);

@@ -25,9 +25,6 @@ const GOES_BEFORE: &str = "EXISTS (
     WHERE claimant.id = ?1 AND (claimant.first_line IS NULL, coalesce(claimant.first_line, 0), claimant.name)
         < (present.first_line IS NULL, coalesce(present.first_line, 0), present.name))";
 
-/// That session `?1` shows a request that others show, too.
-const IS_SHOWN: &str = "shared AND request.id IN (SELECT request FROM other_appearance WHERE session = ?1)";
-
 /// What slices may change of who owns what.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
@@ -109,10 +106,9 @@ impl Recording<'_> {
             if is_later {
                 let unnamed = "owner = ?1 AND NOT EXISTS (
                     SELECT 1 FROM other_appearance WHERE request = request.id AND request_session IS NOT NULL)";
-                disputes.add(self.numbers(&format!("{IS_SHOWN} AND {unnamed}"), [session])?, None);
+                disputes.add(self.shared_by(session, unnamed)?, None);
             }
-            let better = self.numbers(&format!("{IS_SHOWN} AND {GOES_BEFORE}"), [session])?;
-            disputes.add(better, Some(session));
+            disputes.add(self.shared_by(session, GOES_BEFORE)?, Some(session));
         }
         for (request, session, named) in &doubts.claims {
             let parameters = params![session, request, named.as_ref().map(SessionId::as_str)];
@@ -130,9 +126,22 @@ impl Recording<'_> {
         self.find_first_lines(sessions)?;
         let mut disputes = Disputes::default();
         for session in sessions {
-            disputes.add(self.numbers(IS_SHOWN, [session])?, None);
+            disputes.add(self.shared_by(*session, "true")?, None);
         }
         self.settle(disputes)
+    }
+
+    /// Returns the shared requests that `session` (`?1`) shows and for which `condition` holds, some more than once.
+    fn shared_by(&self, session: i64, condition: &str) -> Result<Vec<i64>, LedgerError> {
+        let shared = self
+            .transaction
+            .prepare_cached(&format!(
+                "SELECT request.id FROM other_appearance AS shown JOIN request ON request.id = shown.request
+                 WHERE shown.session = ?1 AND shared AND {condition}"
+            ))?
+            .query_map([session], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(shared)
     }
 
     fn settle(&mut self, Disputes(mut disputes): Disputes) -> Result<Vec<i64>, LedgerError> {

@@ -3,9 +3,11 @@
 //! A session may be forked any number of times, and each fork shows all requests before it: of what a slice shows, that
 //! alone is decided anew which may be decided otherwise.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::iter;
 
+use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 use rusqlite::Row;
 use rusqlite::params;
@@ -16,6 +18,7 @@ use crate::id::SessionId;
 use crate::ledger::LedgerError;
 use crate::ledger::cursor::FileId;
 use crate::ledger::instant;
+use crate::ledger::millis;
 use crate::ledger::recording::Recording;
 use crate::usage::UsageRecord;
 
@@ -35,9 +38,9 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
-    /// Notes that `sessions` show more than they did.
-    pub(super) fn show(&mut self, sessions: &BTreeSet<i64>) {
-        self.first_lines.extend(sessions);
+    /// Notes that another line of `session` than that of now may be its first own one.
+    pub(super) fn first_line(&mut self, session: i64) {
+        self.first_lines.insert(session);
     }
 
     /// Notes that `session` shows `request` as `record`, and that it is not the only one, or names another.
@@ -63,6 +66,26 @@ impl Disputes {
 }
 
 impl Recording<'_> {
+    /// Notes the sessions that have no first own line yet, or of which one is shown that is earlier; by session, when the
+    /// earliest line was written that is shown now.
+    pub(super) fn doubt_first_lines(
+        &mut self,
+        earliest: &BTreeMap<i64, Timestamp>,
+    ) -> Result<(), LedgerError> {
+        for (session, at) in earliest {
+            let is_in_doubt = self
+                .transaction
+                .prepare_cached(
+                    "SELECT 1 FROM session WHERE id = ?1 AND (first_line IS NULL OR first_line > ?2)",
+                )?
+                .exists(params![session, millis(*at)])?;
+            if is_in_doubt {
+                self.doubts.first_line(*session);
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the `uuid` by which `request` stands in `file` of `session`, where it stands elsewhere too.
     pub(super) fn uuid_there(
         &self,
@@ -91,7 +114,7 @@ impl Recording<'_> {
             )?
             .query_row(params![session, uuid], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if first == last {
-            self.doubts.first_lines.extend(first);
+            first.into_iter().for_each(|session| self.doubts.first_line(session));
         }
         Ok(())
     }

@@ -121,9 +121,9 @@ impl<'ledger> Recording<'ledger> {
     ) -> Result<(), LedgerError> {
         let file = self.session_file(file)?;
         self.prompts(&slice.prompts)?;
-        let sessions = self.sessions_of(slice)?;
-        self.doubts.show(&sessions);
-        self.links_in_doubt.extend(sessions);
+        let earliest = self.earliest_lines(slice)?;
+        self.doubt_first_lines(&earliest)?;
+        self.links_in_doubt.extend(earliest.into_keys());
         self.records(file, &slice.records, price)?;
         for count in &slice.client_counts {
             self.client_count(count)?;
@@ -148,10 +148,16 @@ impl<'ledger> Recording<'ledger> {
         self.derive_links(&sessions)
     }
 
-    fn sessions_of(&mut self, slice: &Slice) -> Result<BTreeSet<i64>, LedgerError> {
-        let shown = slice.records.iter().map(|record| &record.session);
-        let shown: BTreeSet<_> = shown.chain(slice.first_own_line.keys()).collect();
-        shown.into_iter().map(|session| self.session(session)).collect()
+    /// Returns when the first line of each session was written that the slice shows.
+    fn earliest_lines(&mut self, slice: &Slice) -> Result<BTreeMap<i64, Timestamp>, LedgerError> {
+        let mut earliest: BTreeMap<&SessionId, Timestamp> = BTreeMap::new();
+        let of_requests =
+            slice.records.iter().map(|record| (&record.session, &record.facts.origin.timestamp));
+        for (session, at) in of_requests.chain(&slice.first_own_line) {
+            let known = earliest.entry(session).or_insert(*at);
+            *known = *at.min(known);
+        }
+        earliest.into_iter().map(|(session, at)| Ok((self.session(session)?, at))).collect()
     }
 
     /// Records requests.
@@ -235,6 +241,7 @@ impl<'ledger> Recording<'ledger> {
         // A line that two sessions have is no longer the own line of either.
         let uuid_now = self.uuid_there(stored.id, session, file.id)?;
         if uuid_now != uuid_before {
+            self.doubts.first_line(session);
             for uuid in uuid_before.iter().chain(&uuid_now) {
                 self.doubt_line(session, uuid)?;
             }

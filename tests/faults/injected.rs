@@ -1,7 +1,6 @@
 //! Each call of a run fails once, in each way, and the promises hold all the same.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::process::Output;
 
 use anyhow::bail;
@@ -83,12 +82,12 @@ pub(crate) fn each_call_fails(victim: &Victim) {
 }
 
 /// Returns each call in each way that makes a difference.
-fn all(ordinals: &BTreeMap<String, RangeInclusive<usize>>) -> Vec<Injection> {
+fn all(ordinals: &BTreeMap<String, Vec<usize>>) -> Vec<Injection> {
     let mut injections = Vec::new();
     for (call, ordinals) in ordinals {
         let is_reading = READING.contains(&call.as_str());
         let faults: &[Fault] = if is_reading { &[Fault::InputOutput] } else { &Fault::ALL };
-        for ordinal in ordinals.clone() {
+        for &ordinal in ordinals {
             injections.extend(faults.iter().map(|&fault| Injection { call: call.clone(), ordinal, fault }));
         }
     }
@@ -96,11 +95,11 @@ fn all(ordinals: &BTreeMap<String, RangeInclusive<usize>>) -> Vec<Injection> {
 }
 
 /// Returns a few calls of each name, spread over the run, the ways taking turns.
-fn some(ordinals: &BTreeMap<String, RangeInclusive<usize>>) -> Vec<Injection> {
+fn some(ordinals: &BTreeMap<String, Vec<usize>>) -> Vec<Injection> {
     let mut injections = Vec::new();
     for (call, ordinals) in ordinals.iter().filter(|(call, _)| QUICK.contains(&call.as_str())) {
-        let stride = ordinals.clone().count().div_ceil(N_QUICK);
-        for ordinal in ordinals.clone().step_by(stride) {
+        let stride = ordinals.len().div_ceil(N_QUICK);
+        for &ordinal in ordinals.iter().step_by(stride) {
             let fault = Fault::ALL[injections.len() % Fault::ALL.len()];
             injections.push(Injection { call: call.clone(), ordinal, fault });
         }

@@ -122,20 +122,21 @@ pub(crate) fn was_hit(log: &Path) -> bool {
 /// Returns the ordinals of the calls that the program itself makes, by name: those of its loader come before the
 /// first that mentions `root`.
 ///
-/// `strace` counts for each thread; nearly all is done by the first, and only its calls are returned.
-pub(crate) fn ordinals(calls: &[Call], root: &Path) -> BTreeMap<String, std::ops::RangeInclusive<usize>> {
+/// `strace` counts for each thread; nearly all is done by the first, and only its calls are returned. What cannot be read
+/// from stdin was never told, and nothing is promised of it.
+pub(crate) fn ordinals(calls: &[Call], root: &Path) -> BTreeMap<String, Vec<usize>> {
     // Not only in the name of the folder that it runs in, which stands in the loader's calls too.
     let mentions = [format!("\"{}", root.display()), format!("({}", root.display())];
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
-    let mut ordinals = BTreeMap::new();
+    let mut ordinals: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut has_begun = false;
     for call in calls.iter().filter(|call| call.thread == calls[0].thread) {
         let n = counted.entry(call.name.clone()).or_default();
         *n += 1;
         has_begun |= call.name != "execve" && mentions.iter().any(|mention| call.rest.contains(mention));
-        if has_begun {
-            let range = ordinals.entry(call.name.clone()).or_insert(*n..=*n);
-            *range = *range.start()..=*n;
+        let is_told = call.name == "read" && call.rest.starts_with("0<");
+        if has_begun && !is_told {
+            ordinals.entry(call.name.clone()).or_default().push(*n);
         }
     }
     ordinals

@@ -181,13 +181,14 @@ pub(super) fn beside(ledger: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Returns whether a backup is a whole ledger of a format that this cmat knows.
+/// Returns whether a backup is a whole ledger of a format that this cmat knows, made as it makes it.
 fn is_sound(backup: &Path) -> bool {
     let check = || -> Result<bool, LedgerError> {
         let connection = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let format = schema::version(&connection, backup)?;
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        Ok(format > 0 && verdict == "ok")
+        let is_as_made_now = format < schema::newest() || schema::faults(&connection)?.is_empty();
+        Ok(format > 0 && verdict == "ok" && is_as_made_now)
     };
     check().unwrap_or(false)
 }

@@ -288,7 +288,8 @@ impl Ledger {
         Ok(n_frames == n_moved)
     }
 
-    /// Returns what SQLite's integrity check finds wrong, and rows that refer to none; empty for a sound ledger.
+    /// Returns what SQLite's integrity check finds wrong, rows that refer to none, and tables that are not as they should
+    /// be; empty for a sound ledger.
     pub fn integrity_faults(&self) -> Result<Vec<String>, LedgerError> {
         let mut check = self.connection.prepare("PRAGMA quick_check")?;
         let lines = check.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
@@ -300,6 +301,7 @@ impl Ledger {
             let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
             faults.push(format!("a row of `{table}` belongs to one of `{parent}` that is not there"));
         }
+        faults.extend(schema::faults(&self.connection)?);
         Ok(faults)
     }
 }

@@ -1,5 +1,7 @@
 //! The ledger's format: one version number, an append-only list of migrations.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -41,6 +43,26 @@ fn bring_to(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Re
 /// Returns the format of a ledger that this cmat can read; 0 for an empty file.
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<usize, LedgerError> {
     known_version(connection, path, MIGRATIONS)
+}
+
+/// Returns what differs in a ledger of the newest format from one that is made now: a version of cmat that was never
+/// released may have made it otherwise.
+pub(super) fn faults(connection: &Connection) -> Result<Vec<String>, LedgerError> {
+    let mut made_now = Connection::open_in_memory()?;
+    migrate(&mut made_now, Path::new(":memory:"))?;
+    let (found, expected) = (definitions(connection)?, definitions(&made_now)?);
+    let names: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
+    let differs = names.into_iter().filter(|name| found.get(*name) != expected.get(*name));
+    Ok(differs.map(|name| format!("`{name}` is not as this cmat makes it")).collect())
+}
+
+/// Returns how each table, index, view and trigger is defined, by name.
+fn definitions(connection: &Connection) -> Result<BTreeMap<String, String>, LedgerError> {
+    let definitions = connection
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(definitions)
 }
 
 /// Returns the format that this cmat writes.
@@ -97,6 +119,19 @@ mod tests {
         assert_eq!(migrate(&mut connection, path).unwrap_err().to_string(), expected);
         assert!(is_known(&connection, "SELECT title FROM session"), "the older one changed something");
         bring_to(&mut connection, path, LATER).unwrap();
+    }
+
+    #[test]
+    fn tells_what_an_unfinished_version_made_otherwise() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, Path::new("l")).unwrap();
+        assert_eq!(faults(&connection).unwrap(), [""; 0]);
+        connection
+            .execute_batch("ALTER TABLE session ADD COLUMN title TEXT; DROP INDEX request_by_time")
+            .unwrap();
+        let expected =
+            ["`request_by_time` is not as this cmat makes it", "`session` is not as this cmat makes it"];
+        assert_eq!(faults(&connection).unwrap(), expected);
     }
 
     #[test]

@@ -219,11 +219,14 @@ impl Books {
             _ => None,
         };
         if increase.is_none() {
+            let had_put = match &found.usd {
+                Some(usd) => format!("cost_usd {}", Printable(usd)),
+                None => "figures without cost_usd".to_owned(),
+            };
             notes.push(format!(
-                "task {0}: another program had put cost_usd {1} into `{2}`; that is kept in the ledger, and replaced there \
+                "task {0}: another program had put {had_put} into `{1}`; that is kept in the ledger, and replaced there \
                  by what cmat recorded (`cmat reconcile --adopt {0}` adds what it holds beyond that)",
                 Printable(&projection.name),
-                Printable(found.usd.as_deref().unwrap_or("-")),
                 projection.queue.display(),
             ));
         }

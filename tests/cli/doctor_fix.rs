@@ -50,7 +50,7 @@ fn mends_permissions_leftovers_and_what_was_erased() {
       fixed: 1 task in a queue brought to what the ledger knows
       ok   queue up to date       shows what the ledger knows
       ok   data folder            [cmat], for you only
-    Warning: task task_1: another program had put cost_usd - into `[project]/.claude/data/task_queue.json`; that is kept in the ledger, and replaced there by what cmat recorded (`cmat reconcile --adopt task_1` adds what it holds beyond that)
+    Warning: task task_1: another program had put figures without cost_usd into `[project]/.claude/data/task_queue.json`; that is kept in the ledger, and replaced there by what cmat recorded (`cmat reconcile --adopt task_1` adds what it holds beyond that)
     ");
     assert_eq!(project.stored("task_1"), stored);
     assert!(project.cmat_home().join("notes.txt").exists());

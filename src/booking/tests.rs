@@ -4,6 +4,7 @@ mod client;
 mod corpus;
 mod large;
 mod left;
+mod owners;
 mod queue;
 mod reread;
 mod rooms;

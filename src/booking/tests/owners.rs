@@ -1,0 +1,54 @@
+//! Requests that several sessions show.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::booking::tests::rooms::Rooms;
+use crate::ledger::forget::Forgettable;
+use crate::query::Dimension;
+use crate::query::Filter;
+use crate::query::Key;
+
+/// Writes the transcript of `session`, which shows requests, each made in a minute of one hour, and reads it.
+fn show(rooms: &Rooms, session: &str, requests: &[(&str, u8)]) {
+    let line = |(id, minute): &(&str, u8)| {
+        json!({
+            "type": "assistant", "uuid": format!("u-{id}"), "sessionId": session,
+            "timestamp": format!("2026-11-20T12:{minute:02}:00.000Z"),
+            "message": {"id": id, "model": "claude-haiku-4-5", "stop_reason": "end_turn", "content": [],
+                "usage": {"input_tokens": 1, "output_tokens": 1}},
+        })
+        .to_string()
+            + "\n"
+    };
+    let file = format!("{session}.jsonl");
+    rooms.write(Path::new(&file), requests.iter().map(line).collect::<String>().as_bytes());
+    rooms.read(Path::new(&file));
+}
+
+/// Returns how many requests each session owns.
+fn owned(rooms: &Rooms) -> BTreeMap<String, u64> {
+    let groups = rooms.groups(&Filter::ALL, &[Dimension::Session]);
+    groups
+        .into_iter()
+        .map(|group| match &group.keys[..] {
+            [Key::Name(session)] => (session.clone(), group.totals.requests),
+            keys => panic!("{keys:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_line_that_only_a_forgotten_session_had_too_is_the_others_own_again() {
+    let rooms = Rooms::new();
+    show(&rooms, "first", &[("a", 10), ("shared", 20), ("c", 50)]);
+    show(&rooms, "second", &[("x", 15), ("shared", 20)]);
+    let counts = |first, second| BTreeMap::from([("first".to_owned(), first), ("second".to_owned(), second)]);
+    assert_eq!(owned(&rooms), counts(3, 1), "it began at 12:10");
+    show(&rooms, "fork", &[("a", 10)]);
+    assert_eq!(owned(&rooms), counts(2, 2), "its first own line is of 12:50 now");
+    rooms.forget(&Forgettable::Session("fork".parse().unwrap()));
+    assert_eq!(owned(&rooms), counts(3, 1), "of 12:10 again");
+}

@@ -11,7 +11,7 @@ use crate::query::Dimension;
 use crate::query::Filter;
 use crate::query::Key;
 
-/// Writes the transcript of `session`, which shows requests, each made in a minute of one hour, and reads it.
+/// Writes to the transcript of `session`, which shows requests, each made in a minute of one hour, and reads it.
 fn show(rooms: &Rooms, session: &str, requests: &[(&str, u8)]) {
     let line = |(id, minute): &(&str, u8)| {
         json!({
@@ -40,15 +40,33 @@ fn owned(rooms: &Rooms) -> BTreeMap<String, u64> {
         .collect()
 }
 
+#[track_caller]
+fn check(rooms: &Rooms, first: u64, second: u64) {
+    let expected = [("first", first), ("second", second)].map(|(session, n)| (session.to_owned(), n));
+    assert_eq!(owned(rooms), BTreeMap::from(expected));
+}
+
 #[test]
 fn a_line_that_only_a_forgotten_session_had_too_is_the_others_own_again() {
     let rooms = Rooms::new();
-    show(&rooms, "first", &[("a", 10), ("shared", 20), ("c", 50)]);
-    show(&rooms, "second", &[("x", 15), ("shared", 20)]);
-    let counts = |first, second| BTreeMap::from([("first".to_owned(), first), ("second".to_owned(), second)]);
-    assert_eq!(owned(&rooms), counts(3, 1), "it began at 12:10");
+    show(&rooms, "first", &[("a", 10), ("shared", 20), ("too", 21), ("c", 50)]);
+    show(&rooms, "second", &[("x", 15), ("shared", 20), ("too", 21)]);
+    check(&rooms, 4, 1);
     show(&rooms, "fork", &[("a", 10)]);
-    assert_eq!(owned(&rooms), counts(2, 2), "its first own line is of 12:50 now");
+    // The first line of its own is of 12:50 now.
+    check(&rooms, 2, 3);
     rooms.forget(&Forgettable::Session("fork".parse().unwrap()));
-    assert_eq!(owned(&rooms), counts(3, 1), "of 12:10 again");
+    check(&rooms, 4, 1);
+}
+
+#[test]
+fn a_session_that_began_earlier_owns_what_it_shares_however_late_that_is_known() {
+    let rooms = Rooms::new();
+    show(&rooms, "second", &[("x", 15), ("shared", 20), ("too", 21)]);
+    let mut shown = vec![("shared", 20), ("too", 21), ("c", 50)];
+    show(&rooms, "first", &shown);
+    check(&rooms, 1, 3);
+    shown.push(("a", 10));
+    show(&rooms, "first", &shown);
+    check(&rooms, 4, 1);
 }

@@ -64,6 +64,13 @@ impl Stage {
         Self { _folder: folder, root }
     }
 
+    /// A stage with the transcripts of so many sessions.
+    fn with_sessions(n_sessions: usize) -> Self {
+        let stage = Self::new();
+        (0..n_sessions).for_each(|n| stage.write_session(n));
+        stage
+    }
+
     fn queue(&self) -> PathBuf {
         self.root.join("project/.claude/data/task_queue.json")
     }
@@ -224,11 +231,8 @@ fn poll(queue: &Path, ended: &AtomicBool) -> usize {
 
 #[test]
 fn hooks_of_many_sessions_at_once_add_up() {
-    let stage = Stage::new();
     let (n_processes, n_rounds) = (size(30, 200), size(3, 20));
-    for n in 0..n_processes * n_rounds {
-        stage.write_session(n);
-    }
+    let stage = Stage::with_sessions(n_processes * n_rounds);
     let ended = AtomicBool::new(false);
     let (mut times, mut until_intent) = (Vec::new(), Vec::new());
     thread::scope(|scope| {
@@ -257,11 +261,8 @@ fn hooks_of_many_sessions_at_once_add_up() {
 
 #[test]
 fn extractions_of_many_sessions_at_once_add_up() {
-    let stage = Stage::new();
     let (n_processes, n_rounds) = (size(30, 200), size(2, 20));
-    for n in 0..n_processes * n_rounds {
-        stage.write_session(n);
-    }
+    let stage = Stage::with_sessions(n_processes * n_rounds);
     let ended = AtomicBool::new(false);
     let times = thread::scope(|scope| {
         let polls = scope.spawn(|| poll(&stage.queue(), &ended));
@@ -370,11 +371,8 @@ fn rewrite(queue: &Path, how: Foreign, ended: &AtomicBool) -> usize {
 #[test]
 fn beside_a_writer_without_the_lock_our_costs_are_right_after_one_reconcile() {
     for how in [Foreign::InPlace, Foreign::ByRename] {
-        let stage = Stage::new();
         let (n_processes, n_rounds) = (size(8, 50), size(3, 20));
-        for n in 0..n_processes * n_rounds {
-            stage.write_session(n);
-        }
+        let stage = Stage::with_sessions(n_processes * n_rounds);
         let ended = AtomicBool::new(false);
         let n_writes = thread::scope(|scope| {
             let writer = scope.spawn(|| rewrite(&stage.queue(), how, &ended));

@@ -1,4 +1,4 @@
-//! Derived columns of a request: its owner, and with that its place (`placement.rs`).
+//! Gives requests to their owners (`ownership.rs`), and with that to a place (`placement.rs`): the derived columns.
 
 use jiff::Timestamp;
 use rusqlite::Params;

@@ -241,7 +241,9 @@ impl<'ledger> Recording<'ledger> {
         // A line that two sessions have is no longer the own line of either.
         let uuid_now = self.uuid_there(stored.id, session, file.id)?;
         if uuid_now != uuid_before {
-            self.doubts.first_line(session);
+            if uuid_before.is_some() {
+                self.doubts.first_line(session);
+            }
             for uuid in uuid_before.iter().chain(&uuid_now) {
                 self.doubt_line(session, uuid)?;
             }
